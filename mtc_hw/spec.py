@@ -1,0 +1,230 @@
+"""The waist of the chain: a trained network as plain, frozen numpy values. Nothing right of here knows torch.
+
+Everything is dimensionless: voltages in units of the OTA's tanh scale, currents in units of I_u, times in tau_m.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtc_hw.errors import SpecError
+
+Array = NDArray[np.float64]
+
+ELEMENTS = ("fast_negative", "slow_positive", "slow_negative", "ultraslow_positive")
+"""The four conductance elements, in the order of the rows of `Neurons.alpha`."""
+
+SIGNS = (1.0, -1.0, 1.0, -1.0)
+"""Sign with which each element's alpha * tanh(U_x - delta) enters C dV/dt."""
+
+FILTERS = ("fast", "slow", "ultraslow")
+"""The three low-pass filters, in the order of the rows of `Neurons.tau`."""
+
+ELEMENT_FILTER = (0, 1, 1, 2)
+"""The filter whose voltage each element sees."""
+
+
+def frozen(values: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
+    """A read-only float64 copy of `values`. Raises SpecError when the shape differs or a value is not finite."""
+    array = np.array(values, dtype=np.float64)
+    if array.shape != shape:
+        raise SpecError(f"{name} has shape {array.shape}, expected {shape}")
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise SpecError(f"{name}{list(where)} is {array[where]}; every value must be finite")
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True)
+class Curve:
+    """G(x) = A [tanh k(x-d) + tanh k(x+d)] with G'(0) = 1: a wide-range OTA's transfer curve.
+
+    A bump-linearised, diode-degenerated transconductor has two tanh-like halves that overlap around zero.
+    """
+
+    slope: float  # k
+    shift: float  # d
+
+    @property
+    def amplitude(self) -> float:
+        """A = cosh(k d)^2 / (2 k), so that the slope at zero is one."""
+        return float(np.cosh(self.slope * self.shift) ** 2 / (2.0 * self.slope))
+
+    def __call__(self, x: Array) -> Array:
+        k, d = self.slope, self.shift
+        return np.asarray(self.amplitude * (np.tanh(k * (x - d)) + np.tanh(k * (x + d))))
+
+
+@dataclass(frozen=True, eq=False)
+class Neurons:
+    """N multi-timescale conductance neurons (arXiv:2605.11835, after Ribar and Sepulchre, IEEE TCAS-I 66(8), 2019).
+
+        dV/dt            = I - g L(V - V_rest) + sum_x sign_x alpha_x tanh(U_x - delta_x)
+        tau_y dU_y/dt    = F(V - U_y + o_y)          y in fast, slow, ultraslow; tau_fast = 0 means U_fast = V
+
+    L and F are the identity, or the wide-range OTA's `Curve`. An element with alpha = 0 is absent.
+    """
+
+    alpha: Array  # (4, N), >= 0
+    delta: Array  # (4, N)
+    tau: Array  # (3, N), in tau_m; the first row >= 0, the others > 0
+    leak: Array = field(default_factory=lambda: np.empty(0))  # (N,), g > 0; ones when omitted
+    rest: Array = field(default_factory=lambda: np.empty(0))  # (N,), V_rest; zeros when omitted
+    offset: Array = field(default_factory=lambda: np.empty(0))  # (3, N), o_y; zeros when omitted
+    leak_curve: Curve | None = None  # None: linear
+    filter_curve: Curve | None = None  # None: linear
+
+    def __post_init__(self) -> None:
+        n = np.shape(self.alpha)[-1] if np.ndim(self.alpha) == 2 else 0
+        if n == 0:
+            raise SpecError(f"alpha has shape {np.shape(self.alpha)}, expected (4, N) with at least one neuron")
+        defaults = {"leak": np.ones(n), "rest": np.zeros(n), "offset": np.zeros((3, n))}
+        shapes = {
+            "alpha": (4, n),
+            "delta": (4, n),
+            "tau": (3, n),
+            "leak": (n,),
+            "rest": (n,),
+            "offset": (3, n),
+        }
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            value = defaults[name] if name in defaults and np.size(value) == 0 else value
+            object.__setattr__(self, name, frozen(value, shape, name))
+        self._check(self.alpha < 0, "alpha", self.alpha, "must be >= 0 (the element's sign is in its name)")
+        self._check(self.tau[:1] < 0, "tau", self.tau, "must be >= 0 (0: instantaneous)")
+        self._check(np.vstack([np.zeros((1, n), bool), self.tau[1:] <= 0]), "tau", self.tau, "must be > 0")
+        self._check(self.leak <= 0, "leak", self.leak, "must be > 0")
+
+    @staticmethod
+    def _check(wrong: NDArray[np.bool_], name: str, values: Array, rule: str) -> None:
+        if wrong.any():
+            where = tuple(int(i) for i in np.argwhere(wrong)[0])
+            row = {"alpha": ELEMENTS, "tau": FILTERS}.get(name)
+            label = f"{name}.{row[where[0]]} of neuron {where[1]}" if row else f"{name} of neuron {where[0]}"
+            raise SpecError(f"{label} is {values[where]:g}; it {rule}")
+
+    @property
+    def count(self) -> int:
+        return int(self.alpha.shape[1])
+
+    def take(self, index: int) -> "Neurons":
+        """The one neuron at `index`, as a population of one."""
+        arrays = ("alpha", "delta", "tau", "leak", "rest", "offset")
+        return dataclasses.replace(self, **{a: getattr(self, a)[..., index : index + 1] for a in arrays})
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """Saturated ReLU s = clip((V - threshold) / (saturation - threshold), 0, 1): sparse, bounded."""
+
+    threshold: float = 0.0
+    saturation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.saturation > self.threshold:
+            raise SpecError(f"synapse saturation {self.saturation:g} must lie above its threshold {self.threshold:g}")
+
+    def __call__(self, voltage: Array) -> Array:
+        return np.clip((voltage - self.threshold) / (self.saturation - self.threshold), 0.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """y = weights @ lowpass(s) + offset; the low-pass is four equal cascaded poles of time constant tau."""
+
+    weights: Array  # (outputs, N)
+    offset: Array  # (outputs,)
+    tau: float  # of each pole, in tau_m
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.weights)
+        if len(shape) != 2:
+            raise SpecError(f"readout weights have shape {shape}, expected (outputs, N)")
+        object.__setattr__(self, "weights", frozen(self.weights, (shape[0], shape[1]), "readout weights"))
+        object.__setattr__(self, "offset", frozen(self.offset, (shape[0],), "readout offset"))
+        if not (np.isfinite(self.tau) and self.tau > 0):
+            raise SpecError(f"readout tau is {self.tau}; it must be finite and > 0")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Prediction of a scalar series. The network sees (x - mean) / scale, linear between samples, and gives the
+    standardised value `horizon` later. One time unit of the series lasts `time_unit` tau_m."""
+
+    name: str
+    horizon: float  # time units of the series
+    sample: float  # time units between the samples that the network sees
+    mean: float  # of the series
+    scale: float  # of the series, > 0
+    time_unit: float = 1.0  # tau_m per time unit
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSpec:
+    """A trained network: one hidden layer of MTC neurons, its input weights, and its readout."""
+
+    neurons: Neurons
+    weights: Array  # (N, inputs): input current per unit of standardised input
+    bias: Array  # (N,): constant input current
+    synapse: Synapse = Synapse()
+    readout: Readout | None = None  # None: bare neurons
+    task: Task | None = None
+    step: float = 0.5  # integration step used in training, in tau_m
+    integrator: Literal["euler", "split"] = "split"
+
+    def __post_init__(self) -> None:
+        n = self.neurons.count
+        inputs = np.shape(self.weights)[-1] if np.ndim(self.weights) == 2 else -1
+        object.__setattr__(self, "weights", frozen(self.weights, (n, inputs), "input weights"))
+        object.__setattr__(self, "bias", frozen(self.bias, (n,), "bias"))
+        if self.readout is not None and self.readout.weights.shape[1] != n:
+            raise SpecError(f"readout has {self.readout.weights.shape[1]} columns for {n} neurons")
+
+    def arrays(self) -> dict[str, Array]:
+        """Every array by name, for saving and for the digest."""
+        neurons = {name: getattr(self.neurons, name) for name in ("alpha", "delta", "tau", "leak", "rest", "offset")}
+        readout = (
+            {}
+            if self.readout is None
+            else {"readout.weights": self.readout.weights, "readout.offset": self.readout.offset}
+        )
+        return neurons | {"weights": self.weights, "bias": self.bias} | readout
+
+    def header(self) -> dict[str, object]:
+        """Everything that is not an array, as JSON values."""
+        curves = {
+            name: None if curve is None else dataclasses.asdict(curve)
+            for name, curve in (("leak", self.neurons.leak_curve), ("filter", self.neurons.filter_curve))
+        }
+        return {
+            "curves": curves,
+            "synapse": dataclasses.asdict(self.synapse),
+            "readout_tau": None if self.readout is None else self.readout.tau,
+            "task": None if self.task is None else dataclasses.asdict(self.task),
+            "step": self.step,
+            "integrator": self.integrator,
+        }
+
+    def digest(self) -> str:
+        """SHA-256 over every value, hexadecimal."""
+        sha = hashlib.sha256(json.dumps(self.header(), sort_keys=True).encode())
+        for name, array in sorted(self.arrays().items()):
+            sha.update(f"{name}{array.shape}".encode() + array.tobytes())
+        return sha.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """State of N neurons over time, in tau_m and unit voltages, whatever made it: torch, scipy or a circuit."""
+
+    time: Array  # (T,), increasing
+    voltage: Array  # (T, N)
+    slow: Array | None = None  # (T, N)
+    ultraslow: Array | None = None  # (T, N)
