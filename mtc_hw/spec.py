@@ -28,6 +28,9 @@ FILTERS = ("fast", "slow", "ultraslow")
 ELEMENT_FILTER = (0, 1, 1, 2)
 """The filter whose voltage each element sees."""
 
+INITIAL_VOLTAGE = -1.8
+"""Membrane and filter voltages at the start of every run, in software and in circuits: near rest for most inputs."""
+
 
 def frozen(values: ArrayLike, shape: tuple[int, ...], name: str) -> Array:
     """A read-only float64 copy of `values`. Raises SpecError when the shape differs or a value is not finite."""

@@ -1,0 +1,322 @@
+"""Calibration: codes trimmed until what is measured is what the model asks for.
+
+The calibrator sees a chip only through `measure(codes) -> Observables`; its deviations stay hidden from it.
+"""
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.optimize import least_squares
+
+from mtc_hw.errors import DataError, MtcError
+from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, parasitic
+from mtc_hw.hardware.design_file import plain, read_fields
+from mtc_hw.netlist.bench import FILTER_CLAMP, sweep_deck
+from mtc_hw.netlist.views import Level
+from mtc_hw.resources import folder
+from mtc_hw.simulate.pool import Runner
+from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, ModelSpec
+
+FORMAT, VERSION = "mtc_hw calibration", 1
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trims(_Strict):
+    """Which codes of a group of OTAs may move."""
+
+    bias: bool = True
+    reference: bool = True
+
+
+class CurrentTrim(_Strict):
+    """The last trim: a neuron's whole DC current over a window, unit voltages."""
+
+    trim: bool = True
+    window: tuple[float, float] = (-2.0, 0.25)
+
+
+class ReadoutTrim(_Strict):
+    ridge: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+
+
+class Plan(_Strict):
+    """Which knobs turn on which observables, and in what order: elements, linear OTAs, the whole current, readout."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+    rounds: Annotated[int, Field(ge=1, le=20)] = 2
+    sweep: tuple[float, float] = (-4.5, 4.0)
+    step: Annotated[float, Field(gt=0.001, le=1.0)] = 0.1
+    elements: Trims = Trims()
+    linear: Trims = Trims()
+    current: CurrentTrim = CurrentTrim()
+    readout: ReadoutTrim = ReadoutTrim()
+
+
+def load_plan(name_or_path: str) -> Plan:
+    """A shipped plan by name, or a user's file. Raises DataError with every violation."""
+    shipped = folder("calibration") / "plans" / f"{name_or_path}.toml"
+    path = shipped if shipped.is_file() else Path(name_or_path)
+    try:
+        return Plan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise DataError(f"plan {path}: " + "; ".join(wrong)) from None
+    except (OSError, ValueError) as error:
+        names = sorted(each.stem for each in shipped.parent.glob("*.toml"))
+        raise DataError(f"plan {path}: {error}; shipped plans: {', '.join(names)}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Observables:
+    """DC sweeps of every OTA of every neuron. A neuron that could not be measured is NaN throughout."""
+
+    voltage: Array  # (P,) unit voltages
+    current: Array  # (8, P, N) unit currents into v, or into a filter's output; NaN where there is no OTA
+
+
+Measure = Callable[[MappedDesign], Observables]
+
+
+def bench(chip: MappedDesign, level: Level, plan: Plan, run: Runner) -> Measure:
+    """An instrument on a chip: measures with the given codes and the chip's own deviations."""
+
+    def measure(codes: MappedDesign) -> Observables:
+        design = dataclasses.replace(codes, deviations=chip.deviations)
+        decks = [sweep_deck(design, i, level, *plan.sweep, plan.step) for i in range(design.count)]
+        outcomes = run(decks)
+        points = round((plan.sweep[1] - plan.sweep[0]) / plan.step) + 1
+        voltage = np.linspace(plan.sweep[0], plan.sweep[1], points)
+        current = np.full((len(BRANCHES), points, design.count), np.nan)
+        for neuron, outcome in enumerate(outcomes):
+            if outcome.waveforms is None:
+                continue
+            at = (outcome.waveforms.axis - design.technology.analog_ground) / design.scale.volt
+            for branch in np.flatnonzero(design.present[:, neuron]):
+                values = outcome.waveforms[f"i(vo_{BRANCHES[branch]})"] / design.scale.amp
+                current[branch, :, neuron] = np.interp(voltage, at, values)
+        return Observables(voltage, current)
+
+    return measure
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationRecord:
+    """Codes that a calibration found, and how well they do."""
+
+    plan: str
+    design: str  # digest of the design that was calibrated, codes and nominal devices
+    bias_code: Array  # (8, N)
+    reference_code: Array  # (5, N)
+    offset_code: Array  # (N,)
+    residual: Array  # (N,) rms difference of the DC current from the model's in the window, unit currents
+    calibrated: Array  # (N,) 1 where the neuron could be measured and trimmed
+    readout_code: Array  # (outputs, N)
+    readout_offset: Array  # (outputs,)
+    readout_lsb: float
+
+
+def calibrate(design: MappedDesign, target: ModelSpec, measure: Measure, plan: Plan) -> CalibrationRecord:
+    """Trims every neuron of a chip towards `target`. A neuron that cannot be measured keeps its codes."""
+    nominal = dataclasses.replace(design, deviations=None)
+    codes, measurable = nominal, np.ones(design.count, bool)
+    for _ in range(plan.rounds):
+        seen = measure(codes)
+        measurable &= _complete(seen, codes)
+        codes = _trim(codes, target, seen, plan, measurable)
+    seen = measure(codes)
+    if plan.current.trim:
+        codes = _trim_current(codes, target, seen, plan, measurable & _complete(seen, codes))
+        seen = measure(codes)
+    error = _current_error(codes, target, seen, plan)
+    return CalibrationRecord(
+        plan=plan.name,
+        design=nominal.digest,
+        bias_code=codes.bias_code,
+        reference_code=codes.reference_code,
+        offset_code=codes.offset_code,
+        residual=np.sqrt(np.mean(error**2, axis=0)),
+        calibrated=measurable.astype(np.float64),
+        readout_code=codes.readout_code,
+        readout_offset=codes.readout_offset,
+        readout_lsb=codes.readout_dac.lsb,
+    )
+
+
+def apply(record: CalibrationRecord, design: MappedDesign) -> MappedDesign:
+    """The design, or a virtual chip of it, with the record's codes.
+
+    Raises DataError when the record was made for another design.
+    """
+    nominal = dataclasses.replace(design, deviations=None)
+    if record.design != nominal.digest:
+        raise DataError(
+            f"this calibration is of design {record.design[:16]}, not of {nominal.digest[:16]}; calibrate again"
+        )
+    return dataclasses.replace(
+        design,
+        bias_code=record.bias_code,
+        reference_code=record.reference_code,
+        offset_code=record.offset_code,
+        readout_code=record.readout_code,
+        readout_offset=record.readout_offset,
+        readout_dac=dataclasses.replace(design.readout_dac, lsb=record.readout_lsb),
+    )
+
+
+def _complete(seen: Observables, design: MappedDesign) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    finite = np.isfinite(seen.current).all(axis=1)
+    return np.asarray((finite | ~design.present).all(axis=0))
+
+
+def _trim(
+    design: MappedDesign,
+    target: ModelSpec,
+    seen: Observables,
+    plan: Plan,
+    measurable: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> MappedDesign:
+    """One round: every OTA's gain to its bias code, every zero crossing to its reference code."""
+    bias, reference = design.bias(), design.reference_dac.decode(design.reference_code)
+    capacitor = (design.capacitor + parasitic(design.cells, design.present)) / design.scale.farad
+    volt = design.scale.volt
+    for neuron in map(int, np.flatnonzero(measurable)):
+        offsets = np.zeros(len(FILTERS))
+        for branch in reversed(np.flatnonzero(design.present[:, neuron])):
+            gain, crossing = _fit(design, target, int(branch), neuron, seen)
+            if branch > LEAK:
+                row = branch - LEAK - 1
+                offsets[row] = FILTER_CLAMP - crossing
+                if plan.linear.bias:
+                    bias[branch, neuron] *= capacitor[row + 1, neuron] / target.neurons.tau[row, neuron] / gain
+                continue
+            trims = plan.linear if branch == LEAK else plan.elements
+            wanted_gain = target.neurons.leak[neuron] if branch == LEAK else target.neurons.alpha[branch, neuron]
+            heard = 0.0 if branch == LEAK else offsets[ELEMENT_FILTER[branch]]
+            wanted = (target.neurons.rest[neuron] if branch == LEAK else target.neurons.delta[branch, neuron]) + heard
+            if trims.bias:
+                bias[branch, neuron] *= wanted_gain * capacitor[0, neuron] / gain
+            if trims.reference:
+                reference[branch, neuron] += (wanted - crossing) * volt
+    return _with_codes(design, bias, reference)
+
+
+def _fit(design: MappedDesign, target: ModelSpec, branch: int, neuron: int, seen: Observables) -> tuple[float, float]:
+    """Gain, unit currents, and zero crossing, unit voltages, of one measured OTA."""
+    x, current = seen.voltage, seen.current[branch, :, neuron]
+    if branch >= LEAK:
+        curve = design.cells.leak_curve if branch == LEAK else design.cells.filter_curve
+        sign = -1.0 if branch == LEAK else 1.0
+        inside = np.abs(x - (0.0 if branch == LEAK else FILTER_CLAMP)) < 3.0
+        return _fit_shape(x[inside], sign * current[inside], curve)
+    return _fit_shape(x, SIGNS[branch] * current, None)
+
+
+def _fit_shape(x: Array, current: Array, curve: Curve | None) -> tuple[float, float]:
+    """Least squares of gain * shape(x - crossing); a tanh also gets a constant and a slope, its output conductance."""
+
+    def residual(p: Array) -> Array:
+        if curve is not None:
+            return np.asarray(p[0] * curve(x - p[1]) - current)
+        return np.asarray(p[0] * np.tanh(x - p[1]) + p[2] + p[3] * x - current)
+
+    middle = float(x[np.argmin(np.abs(current - 0.5 * (current[0] + current[-1])))])
+    start = [0.5 * (current[-1] - current[0]), middle]
+    found = least_squares(residual, start if curve is not None else [*start, 0.0, 0.0]).x
+    return float(found[0]), float(found[1])
+
+
+def _trim_current(
+    design: MappedDesign,
+    target: ModelSpec,
+    seen: Observables,
+    plan: Plan,
+    measurable: np.ndarray[tuple[int], np.dtype[np.bool_]],
+) -> MappedDesign:
+    """Leak bias and offset code from the difference of the whole DC current to the model's."""
+    error = _current_error(design, target, seen, plan)
+    at = _window(seen, plan)
+    bias = design.bias()
+    offset = design.offset_dac.decode(design.offset_code)
+    for neuron in map(int, np.flatnonzero(measurable)):
+        leak = seen.current[LEAK, at, neuron]
+        change, constant = np.linalg.lstsq(
+            np.stack([leak, np.ones_like(leak)], axis=1), -error[:, neuron], rcond=None
+        )[0]
+        bias[LEAK, neuron] *= 1.0 + change
+        offset[neuron] += constant * design.scale.amp
+    moved = _with_codes(design, bias, design.reference_dac.decode(design.reference_code))
+    return dataclasses.replace(moved, offset_code=design.offset_dac.nearest(offset))
+
+
+def _window(seen: Observables, plan: Plan) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    low, high = plan.current.window
+    return np.asarray((seen.voltage >= low) & (seen.voltage <= high))
+
+
+def _current_error(design: MappedDesign, target: ModelSpec, seen: Observables, plan: Plan) -> Array:
+    """Measured minus wanted DC current in the window, unit currents, (points, N)."""
+    at, neurons = _window(seen, plan), target.neurons
+    v = seen.voltage[at][:, None]
+    slowing = (design.capacitor + parasitic(design.cells, design.present))[0] / design.scale.farad
+    leak = v - neurons.rest if neurons.leak_curve is None else neurons.leak_curve(v - neurons.rest)
+    wanted = target.bias - neurons.leak * leak
+    for row, sign in enumerate(SIGNS):
+        wanted = wanted + sign * neurons.alpha[row] * np.tanh(v - neurons.delta[row])
+    measured = np.zeros_like(wanted)
+    for branch in range(LEAK + 1):
+        heard = _follower_offset(design, seen, branch)
+        for neuron in np.flatnonzero(design.present[branch]):
+            whole = seen.current[branch, :, neuron]
+            measured[:, neuron] += np.interp(v[:, 0] + heard[neuron], seen.voltage, whole)
+    offset = design.offset_dac.decode(design.offset_code) / design.scale.amp
+    return np.asarray(measured + offset - wanted * slowing)
+
+
+def _follower_offset(design: MappedDesign, seen: Observables, branch: int) -> Array:
+    """What the filter that a branch listens to adds to v at rest, unit voltages, (N,)."""
+    result = np.zeros(design.count)
+    if branch == LEAK:
+        return result
+    row = LEAK + 1 + ELEMENT_FILTER[branch]
+    for neuron in np.flatnonzero(design.present[row]):
+        current = seen.current[row, :, neuron]
+        if np.isfinite(current).all():
+            result[neuron] = FILTER_CLAMP - np.interp(0.0, current, seen.voltage)
+    return result
+
+
+def _with_codes(design: MappedDesign, bias: Array, reference: Array) -> MappedDesign:
+    rows = [design.dac(branch).nearest(bias[branch]) for branch in range(len(BRANCHES))]
+    return dataclasses.replace(
+        design,
+        bias_code=np.where(design.present, np.array(rows), 0.0),
+        reference_code=design.reference_dac.nearest(reference),
+    )
+
+
+def save_record(record: CalibrationRecord, path: Path) -> None:
+    document = {"format": FORMAT, "version": VERSION, "record": plain(record)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def load_record(path: Path) -> CalibrationRecord:
+    """Raises DataError for a file that holds no calibration."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if (document["format"], document["version"]) != (FORMAT, VERSION):
+            raise DataError(f"{path} holds {document['format']} {document['version']}, expected {FORMAT} {VERSION}")
+        record: CalibrationRecord = read_fields(CalibrationRecord, document["record"])
+    except (OSError, ValueError, KeyError, TypeError, MtcError) as error:
+        raise DataError(f"{path} holds no calibration: {error}") from None
+    return record

@@ -1,0 +1,171 @@
+"""ModelSpec -> MappedDesign: conductances to bias codes, offsets to references, time constants to filter codes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtc_hw.errors import UnmappableError
+from mtc_hw.hardware.cells import Cells
+from mtc_hw.hardware.dac import Codes, Dac
+from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, parasitic
+from mtc_hw.hardware.scale import Scale
+from mtc_hw.hardware.technology import Technology
+from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
+
+
+OFFSET_RESERVE = 1.25  # the offset converter reaches past the largest bias, so that a trim has room
+
+
+@dataclass(frozen=True)
+class MappingOptions:
+    """How a model becomes a circuit. `bits = None` maps exactly: ideal converters, real-valued codes."""
+
+    bits: int | None = 8
+    unit_current: float = 1e-9  # A: alpha = 1
+    capacitor: float = 5e-12  # F: membrane, parasitics included; the slow filter has as much, the ultra-slow twice
+    alpha_max: float = 4.0  # full scale of the element and leak bias converters, in unit currents
+    delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages
+    filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
+    current_max: float = 3e-8  # A; above it the OTAs leave weak inversion and bursting stops
+
+
+def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: MappingOptions) -> MappedDesign:
+    """The design whose `as_spec` is within half an LSB of `spec`.
+
+    Raises UnmappableError that names every neuron and element out of the converters' reach.
+    """
+    scale = Scale.from_capacitor(cells.unit, options.unit_current, options.capacitor)
+    present = present_branches(spec)
+    total = np.outer([1.0, 1.0, 1.0, 2.0], np.full(spec.neurons.count, options.capacitor))
+    bias = _bias_currents(spec, cells, scale, present, total)
+    dacs = _converters(spec, technology, scale, options)
+    references = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
+    wanted = {"bias": bias[: LEAK + 1], "filter": bias[LEAK + 1 :], "reference": references}
+    codes = {
+        "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(wanted["bias"]), 0.0),
+        "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(wanted["filter"]), 0.0),
+        "reference": dacs["reference"].encode(references),
+        "input": dacs["input"].encode(spec.weights * scale.amp),
+        "offset": dacs["offset"].encode(spec.bias * scale.amp),
+        "readout": dacs["readout"].encode(_readout_weights(spec)),
+    }
+    drawn = total - parasitic(cells, present)
+    violations = _unreachable(wanted, codes, dacs, present) + _limits(bias, drawn, present, cells, options)
+    if violations:
+        raise UnmappableError(violations)
+    return MappedDesign(
+        technology=technology,
+        cells=cells,
+        scale=scale,
+        present=present,
+        bias_code=np.vstack([codes["bias"], codes["filter"]]),
+        reference_code=codes["reference"],
+        input_code=codes["input"],
+        offset_code=codes["offset"],
+        capacitor=drawn,
+        readout_code=codes["readout"],
+        readout_offset=np.zeros(0) if spec.readout is None else spec.readout.offset,
+        readout_tau=0.0 if spec.readout is None else spec.readout.tau * scale.second,
+        bias_dac=dacs["bias"],
+        filter_dac=dacs["filter"],
+        reference_dac=dacs["reference"],
+        input_dac=dacs["input"],
+        offset_dac=dacs["offset"],
+        readout_dac=dacs["readout"],
+        synapse=spec.synapse,
+        leak_curve=spec.neurons.leak_curve,
+        filter_curve=spec.neurons.filter_curve,
+        task=spec.task,
+        step=spec.step,
+        integrator=spec.integrator,
+        spec_digest=spec.digest(),
+    )
+
+
+def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
+    """Which OTAs each neuron needs, (8, N): elements with alpha > 0, the leak, and the filters they listen to."""
+    elements = spec.neurons.alpha > 0
+    filters = np.zeros((len(FILTERS), spec.neurons.count), bool)
+    for row, listens in enumerate(ELEMENT_FILTER):
+        filters[listens] |= elements[row]
+    filters[0] &= spec.neurons.tau[0] > 0
+    return np.vstack([elements, np.ones((1, spec.neurons.count), bool), filters])
+
+
+def _readout_weights(spec: ModelSpec) -> Array:
+    return np.zeros((0, spec.neurons.count)) if spec.readout is None else spec.readout.weights
+
+
+def _bias_currents(
+    spec: ModelSpec, cells: Cells, scale: Scale, present: NDArray[np.bool_], capacitor: Array
+) -> Array:
+    """The bias of every OTA, A, (8, N), from the cells' measured gains."""
+    tau = np.where(present[LEAK + 1 :], spec.neurons.tau, 1.0)
+    elements = cells.ota.bias_for(spec.neurons.alpha * scale.amp)
+    leak = cells.wide_ota.bias_for(spec.neurons.leak * scale.amp)
+    filters = cells.wide_ota.bias_for(capacitor[1:] * scale.volt / (tau * scale.second))
+    return np.where(present, np.vstack([elements, leak[None], filters]), 0.0)
+
+
+def _converters(spec: ModelSpec, technology: Technology, scale: Scale, options: MappingOptions) -> dict[str, Dac]:
+    """The converters; those of input, offset and readout take their full scale from the largest weight."""
+    levels = 256.0 if options.bits is None else 2.0**options.bits
+
+    def signed(values: Array) -> Dac:
+        largest = float(np.abs(values).max(initial=0.0)) or 1.0
+        return Dac(options.bits, largest / (levels / 2.0 - 1.0), signed=True)
+
+    full_scale = options.alpha_max * scale.amp
+    span = options.delta_max * scale.volt
+    return {
+        "bias": Dac(options.bits, full_scale / (levels - 1.0)),
+        "filter": Dac(options.bits, full_scale / (levels - 1.0), octaves=options.filter_octaves),
+        "reference": Dac(options.bits, 2.0 * span / levels, base=technology.analog_ground - span),
+        "input": signed(spec.weights * scale.amp),
+        "offset": signed(OFFSET_RESERVE * np.append(spec.bias, 1.0) * scale.amp),
+        "readout": signed(_readout_weights(spec)),
+    }
+
+
+def _unreachable(
+    wanted: dict[str, Array], codes: dict[str, Codes], dacs: dict[str, Dac], present: NDArray[np.bool_]
+) -> list[str]:
+    """Values without a code, by neuron and branch."""
+    rows = {"bias": slice(0, LEAK + 1), "filter": slice(LEAK + 1, None), "reference": slice(0, LEAK + 1)}
+    found = []
+    for kind, where in rows.items():
+        dac, (unit, remedy) = dacs[kind], _REMEDIES[kind]
+        low, high = dac.reach
+        for row, neuron in np.argwhere(dac.outside(codes[kind]) & present[where]):
+            found.append(
+                f"neuron {neuron} {BRANCHES[where][row]!r}: {kind} {wanted[kind][row, neuron]:.3g} {unit} is outside "
+                f"the {dac.bits}-bit converter's {low:.3g} to {high:.3g} {unit}; {remedy}"
+            )
+    return found
+
+
+_REMEDIES = {
+    "bias": ("A", "lower alpha or raise MappingOptions.alpha_max"),
+    "filter": ("A", "change tau, MappingOptions.capacitor or MappingOptions.filter_octaves"),
+    "reference": ("V", "bring delta nearer to zero or raise MappingOptions.delta_max"),
+}
+
+
+def _limits(
+    bias: Array, drawn: Array, present: NDArray[np.bool_], cells: Cells, options: MappingOptions
+) -> list[str]:
+    """What no code can mend: currents out of weak inversion or below leakage, parasitics above the capacitor."""
+    low, high = float(cells.wide_ota.bias[0]), options.current_max
+    found = [
+        f"neuron {neuron} {BRANCHES[row]!r}: bias {bias[row, neuron]:.3g} A is outside {low:.3g} to {high:.3g} A, "
+        "where the cells work; change alpha, tau or MappingOptions.unit_current"
+        for row, neuron in np.argwhere(present & ((bias > high) | (bias < low)))
+    ]
+    names = ("membrane", *FILTERS)
+    found += [
+        f"neuron {neuron} {names[row]!r}: parasitics exceed the capacitor by {-drawn[row, neuron]:.3g} F; raise "
+        "MappingOptions.capacitor or use smaller transistors"
+        for row, neuron in np.argwhere(drawn <= 0)
+    ]
+    return found

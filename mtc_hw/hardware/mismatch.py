@@ -1,0 +1,51 @@
+"""Virtual chips: Pelgrom draws for every transistor (Pelgrom, Duinmaijer and Welbers, IEEE JSSC 24(5), 1989)."""
+
+import dataclasses
+import hashlib
+import math
+
+import numpy as np
+
+from mtc_hw.hardware.cells import DEVICES, DOUBLE_DEVICES, PMOS_DEVICES
+from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, MAX_DEVICES, Deviations, MappedDesign
+from mtc_hw.hardware.technology import Technology
+from mtc_hw.spec import Array
+
+
+def perturb(design: MappedDesign, seed: int, sample: int) -> MappedDesign:
+    """The virtual chip (seed, sample) of a design.
+
+    Each OTA draws from its own stream, keyed by seed, sample and instance path: adding a neuron, or sharing the work
+    among processes, changes no other draw.
+    """
+    shape = (len(BRANCHES), MAX_DEVICES, design.count)
+    threshold, width = np.zeros(shape), np.zeros(shape)
+    for branch, kind in enumerate(BRANCH_CELL):
+        sigma_threshold, sigma_width = device_sigmas(design.technology, kind, design.cells.width, design.cells.length)
+        devices = len(DEVICES[kind])
+        for neuron in np.flatnonzero(design.present[branch]):
+            normal = _stream(seed, sample, f"n{neuron}.{BRANCHES[branch]}").standard_normal((2, devices))
+            threshold[branch, :devices, neuron] = normal[0] * sigma_threshold
+            width[branch, :devices, neuron] = normal[1] * sigma_width
+    threshold.setflags(write=False)
+    width.setflags(write=False)
+    return dataclasses.replace(design, deviations=Deviations(seed, sample, threshold, width))
+
+
+def device_sigmas(technology: Technology, kind: str, width: float, length: float) -> tuple[Array, Array]:
+    """Standard deviations of one transistor's threshold, V, and relative gain, per device of a cell.
+
+    Pelgrom's A / sqrt(W L) is that of the difference in a pair; one device has 1 / sqrt(2) of it.
+    """
+    threshold, gain = [], []
+    for name in DEVICES[kind]:
+        device = technology.pmos if name in PMOS_DEVICES else technology.nmos
+        area = width * length * (2.0 if name in DOUBLE_DEVICES else 1.0)
+        threshold.append(device.threshold_mismatch / math.sqrt(2.0 * area))
+        gain.append(device.gain_mismatch / math.sqrt(2.0 * area))
+    return np.array(threshold), np.array(gain)
+
+
+def _stream(seed: int, sample: int, path: str) -> np.random.Generator:
+    key = hashlib.sha256(f"{seed}/{sample}/{path}".encode()).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "big")))

@@ -1,0 +1,56 @@
+"""The one readout: synapse, four-pole low-pass and linear map, for software traces and circuit waveforms alike."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal import lfilter
+from sklearn.linear_model import Ridge
+
+from mtc_hw.errors import DataError, SpecError
+from mtc_hw.spec import Readout, Synapse
+
+Array = NDArray[np.float64]
+
+POLES = 4
+"""Equal one-pole stages in the low-pass."""
+
+
+def lowpass(signal: ArrayLike, step: float, tau: float) -> Array:
+    """Four cascaded poles tau dy/dt = x - y, all zero at first, of a (T, N) signal every `step` (both in tau_m).
+
+    Every pole is exact for an input that, within a step, is constant at the mean of the step's ends.
+    """
+    if not (step > 0 and tau > 0):
+        raise SpecError(f"low-pass step is {step:g} and tau {tau:g} tau_m; both must be > 0")
+    decay = float(np.exp(-step / tau))
+    gain = (1.0 - decay) / 2.0
+    y = np.asarray(signal, dtype=np.float64)
+    for _ in range(POLES):
+        # The filter's memory cancels the first sample's own share, so that y[0] = 0.
+        y, _ = lfilter([gain, gain], [1.0, -decay], y, axis=0, zi=-gain * y[:1])
+    return np.asarray(y)
+
+
+def features(voltage: ArrayLike, step: float, synapse: Synapse, tau: float) -> Array:
+    """Low-passed synapse output at every sample of a (T, N) voltage sampled every `step` tau_m: (T, N)."""
+    v = np.asarray(voltage, dtype=np.float64)
+    if v.ndim != 2:
+        raise DataError(f"voltage has shape {v.shape}, expected (T, N)")
+    return lowpass(synapse(v), step, tau)
+
+
+def fit_readout(features: ArrayLike, target: ArrayLike, tau: float, ridge: float = 1e-6) -> Readout:
+    """Least-squares readout of (T, N) features onto a (T,) or (T, outputs) target.
+
+    `ridge` is the penalty on squared weights, per sample; `tau` the low-pass's, that the readout records.
+    """
+    x, t = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    t = t[:, None] if t.ndim == 1 else t
+    if len(x) != len(t):
+        raise DataError(f"{len(x)} samples of features for {len(t)} of the target; they must be as many")
+    model = Ridge(alpha=ridge * len(x)).fit(x, t)
+    return Readout(np.reshape(model.coef_, (t.shape[1], x.shape[1])), np.reshape(model.intercept_, (-1,)), tau)
+
+
+def predict(features: ArrayLike, readout: Readout) -> Array:
+    """weights @ features + offset at every sample: (T, outputs)."""
+    return np.asarray(np.asarray(features) @ readout.weights.T + readout.offset)

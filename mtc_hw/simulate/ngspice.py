@@ -1,0 +1,102 @@
+"""The command-line driver: `ngspice -n -b` in a private directory. It cross-checks the library."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mtc_hw.errors import SimulatorMissingError
+from mtc_hw.netlist.deck import Deck
+from mtc_hw.simulate.outcome import Outcome, judge
+from mtc_hw.simulate.waveforms import Waveforms
+
+INSTALL = (
+    "install ngspice: Debian `apt install ngspice libngspice0`, Fedora `dnf install ngspice libngspice`, "
+    "macOS `brew install ngspice libngspice`, conda `conda install -c conda-forge ngspice ngspice-lib`"
+)
+# OpenMP in the BSIM4 code makes a small circuit up to a hundred times slower on a busy machine.
+INITIALISATION = "set num_threads=1\n"
+LARGEST_FILE = 2 << 30  # bytes
+DRIVER = "ngspice"
+
+
+def executable() -> str:
+    """Path of ngspice. Raises SimulatorMissingError that says how to install it."""
+    found = shutil.which("ngspice")
+    if found is None:
+        raise SimulatorMissingError(f"ngspice is not on PATH; {INSTALL}")
+    return found
+
+
+def run(deck: Deck, timeout: float) -> Outcome:
+    """Runs a deck in a process group of its own and kills the group when `timeout` seconds have passed."""
+    program, start = executable(), time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="mtc_hw_") as name:
+        folder = Path(name)
+        (folder / "deck.cir").write_text(deck.text, encoding="ascii")
+        (folder / "spinit").write_text(INITIALISATION)
+        command = [program, "-n", "-b", "-o", "log", "-r", "out.raw", "deck.cir"]
+        with (folder / "console").open("w") as console:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"HOME": name, "SPICE_SCRIPTS": name},
+                start_new_session=True,
+                preexec_fn=_limit_files,
+            )
+            try:
+                process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                seconds = time.perf_counter() - start
+                return Outcome(
+                    deck.name, deck.digest, "timeout", f"killed after {timeout:g} s", None, seconds, DRIVER
+                )
+            finally:
+                _kill(process)
+        if process.returncode < 0:
+            reason = f"ended by {signal.Signals(-process.returncode).name}"
+            return Outcome(deck.name, deck.digest, "crashed", reason, None, time.perf_counter() - start, DRIVER)
+        log = "\n".join(p.read_text(errors="replace") for p in (folder / "log", folder / "console") if p.exists())
+        waveforms = read_raw(folder / "out.raw") if (folder / "out.raw").exists() else None
+    return judge(deck, waveforms, log, time.perf_counter() - start, DRIVER)
+
+
+def read_raw(path: Path) -> Waveforms | None:
+    """The first plot of a binary raw file; None when it holds no points. An AC result x adds imag(x)."""
+    content = path.read_bytes()
+    marker = b"Binary:\n"
+    at = content.find(marker)
+    if at < 0:
+        return None
+    lines = content[:at].decode("ascii", errors="replace").splitlines()
+    header = dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("\t"))
+    variables, points = int(header["No. Variables"]), int(header["No. Points"])
+    names = [line.split()[1].lower() for line in lines[lines.index("Variables:") + 1 :] if line.strip()]
+    complex_valued = "complex" in header["Flags"]
+    numbers = np.frombuffer(content, "<c16" if complex_valued else "<f8", offset=at + len(marker))
+    table = numbers[: variables * points].reshape(-1, variables).T
+    values = {name: np.ascontiguousarray(column.real) for name, column in zip(names, table, strict=True)}
+    if complex_valued:
+        values |= {
+            f"imag({name})": np.ascontiguousarray(column.imag) for name, column in zip(names, table, strict=True)
+        }
+    return Waveforms(values[names[0]], values) if points else None
+
+
+def _limit_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,114 @@
+"""Many decks in parallel: spawned, replaceable workers with a time limit, by pebble's process pool."""
+
+import dataclasses
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, TimeoutError
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pebble import ProcessExpired, ProcessPool
+
+from mtc_hw.netlist.deck import Deck
+from mtc_hw.simulate import ngspice, pyspice
+from mtc_hw.simulate.outcome import Outcome
+
+Driver = Literal["pyspice", "ngspice"]
+RECYCLE = 500  # runs after which a worker is replaced, whatever ngspice may leak
+Done = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How decks are run."""
+
+    driver: Driver = "pyspice"
+    jobs: int = 0  # 0: one per processor this process may use
+    timeout: float = 300.0  # s, each deck
+
+    @property
+    def count(self) -> int:
+        return self.jobs or len(os.sched_getaffinity(0))
+
+
+class Runner(Protocol):
+    """Runs decks: outcomes in the order of the decks, a run that hangs or crashes being one failed outcome."""
+
+    def __call__(self, decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]: ...
+
+
+@contextmanager
+def open_workers(workers: Workers) -> Iterator[Runner]:
+    """Worker processes for several batches. Raises SimulatorMissingError when ngspice is not installed.
+
+    Leaving the block by an exception, Ctrl-C included, kills the runs that are under way.
+    """
+    require(workers.driver)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPool(max_workers=workers.count, max_tasks=RECYCLE, context=spawn) as pool:
+
+        def run(decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]:
+            futures = [pool.schedule(run_one, (deck, workers), timeout=_limit(workers)) for deck in decks]
+            return list(_collect(pool, futures, decks, workers, done))
+
+        try:
+            yield run
+        except BaseException:
+            pool.stop()  # type: ignore[no-untyped-call]
+            raise
+
+
+def simulate(decks: Sequence[Deck], workers: Workers = Workers(), done: Done | None = None) -> list[Outcome]:
+    """One batch in workers of its own."""
+    with open_workers(dataclasses.replace(workers, jobs=min(workers.count, max(len(decks), 1)))) as run:
+        return run(decks, done)
+
+
+def require(driver: Driver) -> None:
+    """Raises SimulatorMissingError unless the driver's program or library is there."""
+    if driver == "pyspice":
+        pyspice.library()
+    else:
+        ngspice.executable()
+
+
+def run_one(deck: Deck, workers: Workers) -> Outcome:
+    return pyspice.run(deck) if workers.driver == "pyspice" else ngspice.run(deck, workers.timeout)
+
+
+def _limit(workers: Workers) -> float:
+    """The command-line driver keeps its own, to tell a timeout from a slow exit."""
+    return workers.timeout if workers.driver == "pyspice" else workers.timeout + 30.0
+
+
+def _collect(
+    pool: ProcessPool,
+    futures: "Sequence[Future[Outcome]]",
+    decks: Sequence[Deck],
+    workers: Workers,
+    done: Done | None,
+) -> Iterator[Outcome]:
+    for future, deck in zip(futures, decks, strict=True):
+        outcome = _result(future, deck, workers)
+        while outcome is None:
+            retried = pool.schedule(run_one, (deck, workers), timeout=_limit(workers))
+            outcome = _result(retried, deck, workers)
+        if done is not None:
+            done(outcome)
+        yield outcome
+
+
+def _result(future: "Future[Outcome]", deck: Deck, workers: Workers) -> Outcome | None:
+    """The outcome, or None when the worker could not begin."""
+    try:
+        return future.result()
+    except TimeoutError:
+        reason = f"killed after {workers.timeout:g} s"
+        return Outcome(deck.name, deck.digest, "timeout", reason, None, workers.timeout, workers.driver)
+    except ProcessExpired as error:
+        if error.exitcode == pyspice.EXHAUSTED:
+            return None
+        reason = f"the worker died with exit code {error.exitcode}"
+        return Outcome(deck.name, deck.digest, "crashed", reason, None, 0.0, workers.driver)
