@@ -15,14 +15,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.optimize import least_squares
 
-from mtc_hw.errors import DataError, MtcError
+from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, parasitic
 from mtc_hw.hardware.design_file import plain, read_fields
 from mtc_hw.netlist.bench import FILTER_CLAMP, sweep_deck
 from mtc_hw.netlist.views import Level
 from mtc_hw.resources import folder
 from mtc_hw.simulate.pool import Runner
-from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, ModelSpec
+from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, ModelSpec, Readout
 
 FORMAT, VERSION = "mtc_hw calibration", 1
 
@@ -134,9 +134,11 @@ def calibrate(design: MappedDesign, target: ModelSpec, measure: Measure, plan: P
         measurable &= _complete(seen, codes)
         codes = _trim(codes, target, seen, plan, measurable)
     seen = measure(codes)
+    measurable &= _complete(seen, codes)
     if plan.current.trim:
-        codes = _trim_current(codes, target, seen, plan, measurable & _complete(seen, codes))
+        codes = _trim_current(codes, target, seen, plan, measurable)
         seen = measure(codes)
+        measurable &= _complete(seen, codes)
     error = _current_error(codes, target, seen, plan)
     return CalibrationRecord(
         plan=plan.name,
@@ -173,6 +175,18 @@ def apply(record: CalibrationRecord, design: MappedDesign) -> MappedDesign:
     )
 
 
+def with_readout(record: CalibrationRecord, design: MappedDesign, readout: Readout) -> CalibrationRecord:
+    """The record with a refitted readout, its weights as codes; their full scale is the largest weight."""
+    levels = design.readout_dac.limits[1] if design.readout_dac.bits is not None else 1.0
+    dac = dataclasses.replace(design.readout_dac, lsb=float(np.abs(readout.weights).max()) / levels)
+    return dataclasses.replace(
+        record,
+        readout_code=dac.encode(readout.weights),
+        readout_offset=readout.offset,
+        readout_lsb=dac.lsb,
+    )
+
+
 def _complete(seen: Observables, design: MappedDesign) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     finite = np.isfinite(seen.current).all(axis=1)
     return np.asarray((finite | ~design.present).all(axis=0))
@@ -193,6 +207,8 @@ def _trim(
         offsets = np.zeros(len(FILTERS))
         for branch in reversed(np.flatnonzero(design.present[:, neuron])):
             gain, crossing = _fit(design, target, int(branch), neuron, seen)
+            if bias[branch, neuron] == 0.0 or gain <= 0.0:
+                continue  # an OTA that is off, or beyond what its knobs can mend, says nothing about them
             if branch > LEAK:
                 row = branch - LEAK - 1
                 offsets[row] = FILTER_CLAMP - crossing
@@ -222,7 +238,7 @@ def _fit(design: MappedDesign, target: ModelSpec, branch: int, neuron: int, seen
 
 
 def _fit_shape(x: Array, current: Array, curve: Curve | None) -> tuple[float, float]:
-    """Least squares of gain * shape(x - crossing); a tanh also gets a constant and a slope, its output conductance."""
+    """Least squares of gain * shape(x - crossing); a tanh also gets a constant and a slope: output conductance."""
 
     def residual(p: Array) -> Array:
         if curve is not None:
@@ -317,6 +333,6 @@ def load_record(path: Path) -> CalibrationRecord:
         if (document["format"], document["version"]) != (FORMAT, VERSION):
             raise DataError(f"{path} holds {document['format']} {document['version']}, expected {FORMAT} {VERSION}")
         record: CalibrationRecord = read_fields(CalibrationRecord, document["record"])
-    except (OSError, ValueError, KeyError, TypeError, MtcError) as error:
-        raise DataError(f"{path} holds no calibration: {error}") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} holds no calibration: {error}; calibrate again") from None
     return record

@@ -89,13 +89,13 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def _spec(header: dict[str, Any], arrays: dict[str, Any]) -> ModelSpec:
-    curves = {f"{name}_curve": None if c is None else Curve(**c) for name, c in header["curves"].items()}
+    leak, follower = (None if c is None else Curve(**c) for c in (header["curves"][n] for n in ("leak", "filter")))
     fields = {name: arrays[name] for name in ("alpha", "delta", "tau", "leak", "rest", "offset")}
     readout = None
     if header["readout_tau"] is not None:
         readout = Readout(arrays["readout.weights"], arrays["readout.offset"], header["readout_tau"])
     return ModelSpec(
-        neurons=Neurons(**fields, **curves),
+        neurons=Neurons(**fields, leak_curve=leak, filter_curve=follower),
         weights=arrays["weights"],
         bias=arrays["bias"],
         synapse=Synapse(**header["synapse"]),

@@ -56,7 +56,10 @@ class Dac:
 
     def fine(self, codes: Codes) -> Codes:
         """The code at the binary-weighted part."""
-        return codes if self.bits is None or not self.octaves else np.mod(codes, 2.0**self.bits)
+        if self.bits is None or not self.octaves:
+            return codes
+        with np.errstate(invalid="ignore"):  # a code that does not exist is infinite, its remainder not a number
+            return np.mod(codes, 2.0**self.bits)
 
     def step(self, codes: Codes) -> Array:
         """What one fine code is worth, A or V."""

@@ -73,7 +73,10 @@ class MappedDesign:
         """SHA-256 over every value, hexadecimal."""
         sha = hashlib.sha256()
         for value in _leaves(self):
-            sha.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+            if isinstance(value, np.ndarray):
+                sha.update(f"{value.shape}".encode() + value.tobytes())
+            else:
+                sha.update(repr(value).encode())
         return sha.hexdigest()
 
     def cell(self, branch: int) -> Cell:
@@ -113,7 +116,8 @@ def _leaves(value: object) -> Iterator[object]:
             yield each.name
             yield from _leaves(getattr(value, each.name))
     else:
-        yield value
+        # A numpy scalar prints its type, and would not after a round trip through a file.
+        yield value.item() if isinstance(value, np.generic) else value
 
 
 def branch_gain(design: MappedDesign) -> Array:
@@ -133,9 +137,12 @@ def _deviation(design: MappedDesign, quantity: str) -> Array:
     if design.deviations is None:
         return result
     for branch, kind in enumerate(BRANCH_CELL):
-        cell, devices = design.cell(branch), len(DEVICES[kind])
-        result[branch] = getattr(cell, f"{quantity}_per_threshold") @ design.deviations.threshold[branch, :devices]
-        result[branch] += getattr(cell, f"{quantity}_per_width") @ design.deviations.width[branch, :devices]
+        cell = design.cell(branch)
+        per_threshold, per_width = (getattr(cell, f"{quantity}_per_{cause}") for cause in ("threshold", "width"))
+        for device in range(len(DEVICES[kind])):
+            # Added one by one: a matrix product's last bit depends on how many neurons there are.
+            result[branch] += per_threshold[device] * design.deviations.threshold[branch, device]
+            result[branch] += per_width[device] * design.deviations.width[branch, device]
     return result
 
 

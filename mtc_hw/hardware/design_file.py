@@ -11,7 +11,7 @@ import numpy as np
 
 from mtc_hw.errors import DataError, MtcError
 from mtc_hw.hardware.design import MappedDesign
-from mtc_hw.hardware.technology import Technology
+from mtc_hw.hardware.technology import Technology, technology_of
 
 FORMAT = "mtc_hw design"
 VERSION = 1
@@ -43,7 +43,10 @@ def load_design(path: Path) -> MappedDesign:
 
 def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return value.tolist()
+        # The nested lists of an array without elements do not tell its shape.
+        return value.tolist() if value.size else {"shape": list(value.shape)}
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, Technology):
         return value.model_dump()
     if dataclasses.is_dataclass(value):
@@ -64,12 +67,12 @@ def _typed(hint: Any, value: Any) -> Any:
             return None
         hint = next(each for each in typing.get_args(hint) if each is not type(None))
     if hint is Technology:
-        return Technology.model_validate(value)
+        return technology_of(value)
     if dataclasses.is_dataclass(hint):
         return read_fields(typing.cast("type[Any]", hint), value)
     if typing.get_origin(hint) is np.ndarray:
-        boolean = "bool" in str(hint)
-        array = np.array(value, dtype=bool if boolean else np.float64)
+        kind = bool if "bool" in str(hint) else np.float64
+        array = np.empty(value["shape"], kind) if isinstance(value, dict) else np.array(value, dtype=kind)
         array.setflags(write=False)
         return array
     return value

@@ -1,5 +1,6 @@
 """ModelSpec -> MappedDesign: conductances to bias codes, offsets to references, time constants to filter codes."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,19 @@ class MappingOptions:
     filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
     current_max: float = 3e-8  # A; above it the OTAs leave weak inversion and bursting stops
 
+    def __post_init__(self) -> None:
+        wrong = []
+        if self.bits is not None and self.bits not in range(2, 25):
+            wrong.append(f"MappingOptions.bits is {self.bits}; use 2 to 24, or None for ideal converters")
+        if self.filter_octaves not in range(41):
+            wrong.append(f"MappingOptions.filter_octaves is {self.filter_octaves}; use 0 to 40")
+        for name in ("unit_current", "capacitor", "alpha_max", "delta_max", "current_max"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                wrong.append(f"MappingOptions.{name} is {value}; it must be finite and > 0")
+        if wrong:
+            raise UnmappableError(wrong)
+
 
 def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: MappingOptions) -> MappedDesign:
     """The design whose `as_spec` is within half an LSB of `spec`.
@@ -52,6 +66,7 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
     }
     drawn = total - parasitic(cells, present)
     violations = _unreachable(wanted, codes, dacs, present) + _limits(bias, drawn, present, cells, options)
+    violations += _unfolded(spec)
     if violations:
         raise UnmappableError(violations)
     return MappedDesign(
@@ -81,6 +96,15 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         integrator=spec.integrator,
         spec_digest=spec.digest(),
     )
+
+
+def _unfolded(spec: ModelSpec) -> list[str]:
+    """Filter offsets: no knob sets one, but a reference moved by as much does the same."""
+    return [
+        f"neuron {neuron} '{FILTERS[row]}_filter': offset {spec.neurons.offset[row, neuron]:.3g} has no circuit; "
+        "subtract it from the delta of the elements that listen to this filter"
+        for row, neuron in np.argwhere(spec.neurons.offset != 0.0)
+    ]
 
 
 def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -63,9 +63,15 @@ def read_technology(path: Path) -> Technology:
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
         cards = (path.parent / str(fields.get("models", ""))).read_text(encoding="utf-8")
-        return Technology.model_validate(fields | {"cards": cards})
+        return technology_of(fields | {"cards": cards})
+    except (OSError, ValueError, TechnologyError) as error:
+        raise TechnologyError(f"technology {path}: {error}") from None
+
+
+def technology_of(fields: dict[str, Any]) -> Technology:
+    """A technology from its fields. Raises TechnologyError with every violation in one line."""
+    try:
+        return Technology.model_validate(fields)
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise TechnologyError(f"technology {path}: " + "; ".join(wrong)) from None
-    except (OSError, ValueError) as error:
-        raise TechnologyError(f"technology {path}: {error}") from None
+        raise TechnologyError("; ".join(wrong)) from None

@@ -1,7 +1,7 @@
 """The split step of `model.mtc` as a fused float32 loop with a hand-written adjoint, for instantaneous fast elements.
 
-Rows (batch items) are the outer loop and, with blocks of neurons, the unit of threading; time is the middle loop, the
-neurons of a block the inner one, which LLVM vectorises. Gradients reach alpha, delta, tau and the current.
+Rows (batch items) are the outer loop and the unit of threading; time is the middle loop, the neurons of a block the
+inner one, which LLVM vectorises. Gradients reach alpha, delta, tau and the current.
 """
 
 from collections.abc import Callable
@@ -80,7 +80,7 @@ def _backward(
     inward: Array,  # (B, samples, N), filled: gradient of the current
     total: Array,  # (B, 10, N), filled: gradients of alpha, delta and 1 / tau
 ) -> None:
-    work = np.empty((PACKED + 15, BLOCK), np.float32)
+    work, local = np.empty((PACKED + 15, BLOCK), np.float32), np.empty((5, BLOCK), np.float32)
     back, sums = work[PACKED : PACKED + 3], work[PACKED + 3 : PACKED + 13]
     early, late = work[PACKED + 13], work[PACKED + 14]
     for row in range(rows[0], rows[1]):
@@ -88,12 +88,15 @@ def _backward(
         work[PACKED:] = ZERO
         for t in range(states.shape[2] - 2, -1, -1):
             share = np.float32((t % substeps + 0.5) / substeps)
-            voltage, slow, ultraslow = states[0, row, t], states[1, row, t], states[2, row, t]
-            after, gradient = states[0, row, t + 1], outer[row, t + 1]
+            # Copied, because LLVM cannot prove these rows apart from the work array and takes its scalar loop.
+            local[0, :lanes], local[1, :lanes], local[2, :lanes] = (
+                states[0, row, t],
+                states[1, row, t],
+                states[2, row, t],
+            )
+            local[3, :lanes], local[4, :lanes] = states[0, row, t + 1], outer[row, t + 1]
             for n in range(lanes):
-                flow = adjoin(
-                    voltage[n], slow[n], ultraslow[n], after[n], gradient[n], back, sums, work, n, step, *laws
-                )
+                flow = adjoin(local, back, sums, work, n, step, *laws)
                 early[n] += (np.float32(1.0) - share) * flow
                 late[n] += share * flow
             if t % substeps == 0:
@@ -108,7 +111,8 @@ def in_threads(function: Callable[..., None], rows: int, lanes: int, *arguments:
     """Call function((first, last), lanes, *arguments) for a share of the rows on each of torch's threads."""
     threads = torch.get_num_threads()
     share = max(1, -(-rows // threads))
-    with ThreadPoolExecutor(threads) as pool:
+    # Adjoints and the features of silent neurons decay into denormals, which cost ten times a normal number.
+    with ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
         jobs = [
             pool.submit(function, (first, min(first + share, rows)), lanes, *arguments)
             for first in range(0, rows, share)

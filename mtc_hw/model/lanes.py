@@ -1,6 +1,7 @@
 """Arithmetic of one neuron in one split step and its adjoint, inlined into the loops of `model.kernel`. float32 only.
 
-Tanh is a rational function, so that LLVM vectorises it; quotients that are ready together share one division.
+Tanh is a rational function, so that LLVM vectorises it; quotients that are ready together share one division. Numba's
+cache on disk watches the callers' files only: after an edit here, remove the `.nbi` files beside this one.
 """
 
 from collections.abc import Callable
@@ -20,8 +21,8 @@ F = TypeVar("F", bound=Callable[..., object])
 # Without reassoc: it would let the sums, and so the results, differ from one CPU to the next.
 FLAGS = {"contract", "nnan", "ninf", "nsz", "arcp"}
 
-# tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], Q(0) = 1: least squares of x P - tanh(x) Q over 600 Chebyshev nodes, each round
-# weighted by 1 / Q of the round before and by Lawson's (|error| / max + 0.02)^0.3, 40 rounds: 5e-9 in float64.
+# tanh(x) = x P(x^2) / Q(x^2) on [-7.9, 7.9], Q(0) = 1: least squares of x P - tanh(x) Q on 600 Chebyshev nodes, each
+# round weighted by 1 / Q of the round before and by Lawson's (|error| / max + 0.02)^0.3, 40 rounds: 5e-9 in float64.
 P0, P1, P2, P3, P4 = (
     np.float32(c) for c in (9.999999736e-01, 1.344449079e-01, 3.571742299e-03, 2.190417885e-05, 1.526075034e-08)
 )
@@ -179,23 +180,14 @@ def advance(
 
 @inline
 def adjoin(
-    v: Scalar,
-    s: Scalar,
-    u: Scalar,
-    after: Scalar,
-    outer: Scalar,
-    back: Array,
-    sums: Array,
-    par: Array,
-    n: int,
-    step: Scalar,
-    leak: Law,
-    follower: Law,
+    state: Array, back: Array, sums: Array, par: Array, n: int, step: Scalar, leak: Law, follower: Law
 ) -> Scalar:
     """Pull the adjoint `back` (membrane, slow, ultraslow) through one step; return the current's gradient.
 
-    `outer` is the loss gradient of the voltage after the step. Adds to the sums for alpha, delta, 1 / tau.
+    Rows of `state`: these three before the step, the membrane after it, and the loss gradient of that. Adds to the
+    sums for alpha, delta and 1 / tau.
     """
+    v, s, u, after, outer = state[0, n], state[1, n], state[2, n], state[3, n], state[4, n]
     gate, _, conductance, bend, fs, fs1, fu, fu1 = start(v, s, u, par, n, leak, follower)
     slow, ultraslow = s + par[HALF_SLOW, n] * fs, u + par[HALF_ULTRASLOW, n] * fu
     plus, minus, last = elements(slow, ultraslow, par, n)
@@ -235,4 +227,4 @@ def adjoin(
     sums[5, n] += e1
     sums[6, n] -= e2
     sums[7, n] += e3
-    return flow
+    return np.float32(flow)

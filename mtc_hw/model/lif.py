@@ -23,7 +23,7 @@ class _Spike(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
+        x: Tensor = ctx.saved_tensors[0]
         return outer[0] * (SHARPNESS / 2) / (1 + (math.pi * SHARPNESS * x / 2) ** 2)
 
 
@@ -40,7 +40,11 @@ class LifNetwork:
     weights: Tensor  # (N, 1)
     bias: Tensor  # (N,)
     timing: Timing
-    synapse: Synapse = Synapse()  # leaves spikes of 0 and 1 as they are
+
+    @property
+    def synapse(self) -> Synapse:
+        """Leaves spikes of 0 and 1 as they are."""
+        return Synapse()
 
     def trainable(self) -> list[Tensor]:
         return [self.log_tau, self.weights, self.bias]

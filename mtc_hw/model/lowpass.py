@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtc_hw.model.kernel import compiled, in_threads
+from mtc_hw.model.kernel import BLOCK, compiled, in_threads
 from mtc_hw.readout import POLES
 from mtc_hw.spec import Synapse
 
@@ -38,8 +38,8 @@ def _observe(
 ) -> None:
     share = (ONE - decay) / np.float32(2.0)
     for row in range(rows[0], rows[1]):
-        y = np.zeros((POLES + 1, lanes), np.float32)
-        total = np.zeros((2, lanes), np.float32)
+        y = np.zeros((POLES + 1, BLOCK), np.float32)
+        total = np.zeros((2, BLOCK), np.float32)
         features[row, 0] = ZERO
         for n in range(lanes):
             y[0, n] = min(max((voltage[row, 0, n] - threshold) * gain, ZERO), ONE)
@@ -56,8 +56,8 @@ def _observe(
                 y[4, n] = decay * y[4, n] + share * (y[3, n] + c)
                 y[0, n], y[1, n], y[2, n], y[3, n] = s, a, b, c
             if t % substeps == 0:
-                features[row, t // substeps] = y[4]
-        sums[row] = total
+                features[row, t // substeps] = y[4, :lanes]
+        sums[row] = total[:, :lanes]
 
 
 @compiled
@@ -75,15 +75,18 @@ def _adjoint(
     inward: Array,  # (B, steps + 1, N), filled: gradient of the voltage
 ) -> None:
     share = (ONE - decay) / np.float32(2.0)
+    v, g = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     for row in range(rows[0], rows[1]):
         # The low-pass read backwards in time is its own adjoint.
-        y = np.zeros((POLES, lanes), np.float32)
-        source = np.zeros(lanes, np.float32)
+        y = np.zeros((POLES + 1, BLOCK), np.float32)
         for t in range(voltage.shape[1] - 1, 0, -1):
-            source[:] = outer[row, t // substeps] if t % substeps == 0 else np.zeros(lanes, np.float32)
-            v, g = voltage[row, t], inward[row, t]
+            y[POLES] = ZERO
+            if t % substeps == 0:
+                y[POLES, :lanes] = outer[row, t // substeps]
+            # Copied in and out, because LLVM cannot prove these rows apart from the local ones.
+            v[:lanes] = voltage[row, t]
             for n in range(lanes):
-                d = decay * y[3, n] + source[n]
+                d = decay * y[3, n] + y[POLES, n]
                 c = decay * y[2, n] + share * (y[3, n] + d)
                 b = decay * y[1, n] + share * (y[2, n] + c)
                 a = decay * y[0, n] + share * (y[1, n] + b)
@@ -93,6 +96,7 @@ def _adjoint(
                 through = to_s * gain if (s >= ZERO) & (s <= ONE) else ZERO
                 g[n] = through + np.float32(2.0) * weights[1] * beyond
                 y[0, n], y[1, n], y[2, n], y[3, n] = a, b, c, d
+            inward[row, t] = g[:lanes]
         for n in range(lanes):
             s = (voltage[row, 0, n] - threshold) * gain
             inward[row, 0, n] = share * y[0, n] * gain if (s >= ZERO) & (s <= ONE) else ZERO
@@ -131,8 +135,14 @@ def observe(
     voltage: Tensor, synapse: Synapse, tau: float, step: float, substeps: int, limit: float = 3.2
 ) -> Observation:
     """Features at every sample, activity and excess of voltages (B, steps + 1, N) every `step` tau_m."""
-    features, means = cast(
-        tuple[Tensor, Tensor],
-        _Observe.apply(voltage, synapse, tau, step, substeps, limit),  # type: ignore[no-untyped-call]
-    )
+    blocks = [
+        _Observe.apply(part, synapse, tau, step, substeps, limit)  # type: ignore[no-untyped-call]
+        for part in torch.split(voltage, BLOCK, -1)
+    ]
+    if len(blocks) == 1:
+        features, means = cast(tuple[Tensor, Tensor], blocks[0])
+    else:
+        shares = [part.shape[-1] / voltage.shape[-1] for part, _ in blocks]
+        features = torch.cat([part for part, _ in blocks], -1)
+        means = torch.stack([share * mean for share, (_, mean) in zip(shares, blocks, strict=True)]).sum(0)
     return Observation(features, means[0], means[1])

@@ -1,7 +1,7 @@
 """The multi-timescale conductance neuron in torch: the reference that every faster form is tested against.
 
 Equations as in `mtc_hw.spec.Neurons` (arXiv:2605.11835; conductances after Ribar and Sepulchre, IEEE TCAS-I
-66(8), 2019). Pure functions of tensors, in whatever dtype these have. No surrogate gradient: the dynamics are differentiable.
+66(8), 2019). Pure functions of tensors of any float dtype. No surrogate gradient: the dynamics are differentiable.
 """
 
 import math

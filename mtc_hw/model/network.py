@@ -1,4 +1,4 @@
-"""A hidden layer of MTC neurons: its trainable tensors, its virtual chips, and running a `ModelSpec` over a series."""
+"""A hidden layer of MTC neurons: its trainable tensors, its virtual chips, and a `ModelSpec` run over a series."""
 
 from dataclasses import dataclass, replace
 
@@ -36,7 +36,7 @@ class Timing:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """One hidden layer. Parameters lie where every real number is legal; absent elements are masked, never trained."""
+    """One hidden layer, parametrised so that every real number is legal; absent elements are masked."""
 
     log_alpha: Tensor  # (4, 1, N)
     delta: Tensor  # (4, 1, N)
@@ -72,7 +72,7 @@ class Network:
 
 
 def perturbed(p: Parameters, rows: int, sigma: float, generator: torch.Generator) -> Parameters:
-    """`rows` virtual chips: relative normal errors `sigma` of alpha, tau and leak, absolute ones of delta, rest, offset."""
+    """`rows` chips: normal errors, sigma relative in alpha, tau, leak, absolute in delta, rest, offset."""
     lanes = p.alpha.shape[-1]
     alpha, delta, tau, leak, rest, offset = (
         sigma * torch.randn((count, rows, lanes), generator=generator) for count in (4, 4, 3, 1, 1, 3)
@@ -129,7 +129,7 @@ def run(current: Tensor, p: Parameters, timing: Timing) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a network did with a series: the state after every integration step, features and answer at every sample."""
+    """What a network did with a series: its state after every integration step, its answer at every sample."""
 
     trace: Trace
     features: Array  # (T, N)
@@ -139,22 +139,22 @@ class Run:
 def run_spec(spec: ModelSpec, series: ArrayLike, step: float | None = None, exact: bool = False) -> Run:
     """Run the network over a standardised series, (T,) or (T, inputs), one row every `task.sample`, linear between.
 
-    `step` in tau_m (the spec's own when None) is rounded down to a whole part of the sample. `exact` takes the float64
-    reference, many times slower, which also gives the filters' states. The first value is at time 0, from
+    `step` in tau_m (the spec's own when None) is rounded down to a whole part of the sample. `exact` takes the
+    float64 reference, many times slower, which also gives the filters' states. The first value is at time 0, from
     `INITIAL_VOLTAGE`. Raises DataError for a series of the wrong shape.
     """
     x = np.asarray(series, dtype=np.float64)
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or x.shape[1] != spec.weights.shape[1] or len(x) < 2 or not np.isfinite(x).all():
         raise DataError(
-            f"the series has shape {x.shape}; the network needs at least 2 finite rows of {spec.weights.shape[1]} inputs"
+            f"the series has shape {x.shape}; it needs 2 or more finite rows of {spec.weights.shape[1]} inputs"
         )
     timing = spec_timing(spec, step)
     current = torch.from_numpy(x @ spec.weights.T + spec.bias).unsqueeze(1)
     with torch.no_grad():
         states = _states(current, spec, timing, exact)
     voltage = states[0]
-    time = timing.step * np.arange(len(voltage))
+    time = timing.step * np.arange(len(voltage), dtype=np.float64)
     y = features(voltage, timing.step, spec.synapse, timing.readout)[:: timing.substeps]
     answer = np.empty((len(y), 0)) if spec.readout is None else predict(y, spec.readout)
     return Run(Trace(time, voltage, *states[1:]), y, answer)
@@ -165,10 +165,10 @@ def _states(current: Tensor, spec: ModelSpec, timing: Timing, exact: bool) -> tu
     single = parameters(spec.neurons, torch.float32)
     if not exact and timing.integrator == "split" and supported(single, timing.step):
         voltage = integrate(current.float().transpose(0, 1), single, timing.step, timing.substeps)
-        return (voltage[0].double().numpy(),)
+        return (np.asarray(voltage[0].double(), dtype=np.float64),)
     double = parameters(spec.neurons, torch.float64)
     states = simulate(current, double, timing.step, timing.substeps, timing.integrator)
-    return tuple(part[:, 0].numpy() for part in (states.voltage, states.slow, states.ultraslow))
+    return tuple(np.asarray(part[:, 0], dtype=np.float64) for part in (states.voltage, states.slow, states.ultraslow))
 
 
 def spec_timing(spec: ModelSpec, step: float | None = None) -> Timing:

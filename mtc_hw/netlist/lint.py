@@ -1,14 +1,17 @@
 """A rendered deck is code: it is read once more before anything runs it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from mtc_hw.errors import DeckError
 
 ALLOWED = {
     ".subckt", ".ends", ".model", ".param", ".temp", ".options", ".ic", ".save", ".tran", ".dc", ".ac", ".end",
 }  # fmt: skip
-_WORD = re.compile(r"[^\s=]+")
+_DEFINING = (".subckt", ".model")
+_HEAD = re.compile(r"[^\s=]*")
+_COMMENT = re.compile(r";|\s\$")
 _TWO_NODES_AND_VALUE = {"r": 4, "c": 4, "l": 4}
 
 
@@ -24,57 +27,77 @@ def lint(text: str) -> None:
         raise DeckError("netlist refused: " + "; ".join(found[:20]))
 
 
+@dataclass(frozen=True)
+class _Statement:
+    """One logical line."""
+
+    number: int
+    scope: str  # the subcircuit it stands in; empty at the top
+    head: str  # first word in lower case
+    positional: tuple[str, ...]  # words up to the first `name=value`
+
+    @property
+    def defines(self) -> str:
+        """What may stand but once in a scope; empty for a command."""
+        if self.head in _DEFINING:
+            return " ".join(word.lower() for word in self.positional[:2])
+        return "" if self.head.startswith(".") else self.head
+
+
 def _findings(text: str) -> Iterator[str]:
     unprintable = re.search(r"[^\n -~]", text)
     if unprintable:
         yield f"character {unprintable.group()!r} at offset {unprintable.start()}"
-    names: dict[tuple[str, str], int] = {}
-    ports: dict[str, int] = {}
-    calls: list[tuple[int, str, int]] = []
+    statements = list(_statements(text))
+    first: dict[tuple[str, str], int] = {}
+    for each in statements:
+        if each.head.startswith(".") and each.head not in ALLOWED:
+            yield f"line {each.number}: {each.head} is not allowed"
+        elif each.head in _DEFINING and len(each.positional) < 2:
+            yield f"line {each.number}: {each.head} has no name"
+        elif each.defines and first.setdefault((each.scope, each.defines), each.number) != each.number:
+            yield f"line {each.number}: {each.defines} is already on line {first[each.scope, each.defines]}"
+        if len(each.positional) < _TWO_NODES_AND_VALUE.get(each.head[:1], 0):
+            yield f"line {each.number}: {each.head} has no value"
+    yield from _wrong_calls(statements)
+
+
+def _wrong_calls(statements: Iterable[_Statement]) -> Iterator[str]:
+    ports = {each.positional[1].lower(): len(each.positional) - 2 for each in statements if _is_subcircuit(each)}
+    for each in statements:
+        if not each.head.startswith("x"):
+            continue
+        called = each.positional[-1].lower() if len(each.positional) > 1 else ""
+        nodes = len(each.positional) - 2
+        if called not in ports:
+            yield f"line {each.number}: no subcircuit {called!r}"
+        elif ports[called] != nodes:
+            yield f"line {each.number}: {called} has {ports[called]} ports, called with {nodes} nodes"
+
+
+def _is_subcircuit(statement: _Statement) -> bool:
+    return statement.head == ".subckt" and len(statement.positional) > 1
+
+
+def _statements(text: str) -> Iterator[_Statement]:
     scope = ""
     for number, line in _logical_lines(text):
-        words = _WORD.findall(line.split(" params:")[0])
-        head = words[0].lower()
-        if head.startswith("."):
-            if head not in ALLOWED:
-                yield f"line {number}: {head} is not allowed"
-            if head == ".subckt":
-                scope = words[1].lower()
-                ports[scope] = len(_positional(line)) - 2
-            elif head == ".ends":
-                scope = ""
-            continue
-        if (scope, head) in names:
-            yield f"line {number}: {words[0]} is already on line {names[scope, head]}"
-        names[scope, head] = number
-        positional = _positional(line)
-        if head[0] == "x":
-            calls.append((number, positional[-1].lower(), len(positional) - 2))
-        elif len(positional) < _TWO_NODES_AND_VALUE.get(head[0], 0):
-            yield f"line {number}: {words[0]} has no value"
-    yield from _wrong_calls(calls, ports)
-
-
-def _wrong_calls(calls: list[tuple[int, str, int]], ports: dict[str, int]) -> Iterator[str]:
-    for number, called, nodes in calls:
-        if called not in ports:
-            yield f"line {number}: no subcircuit {called!r}"
-        elif ports[called] != nodes:
-            yield f"line {number}: {called} has {ports[called]} ports, called with {nodes} nodes"
-
-
-def _positional(line: str) -> list[str]:
-    """The words of a line up to its first `name=value`."""
-    words = line.replace(" =", "=").replace("= ", "=").split()
-    keyed = next((i for i, word in enumerate(words) if "=" in word), len(words))
-    return words[:keyed]
+        head = (_HEAD.match(line) or [""])[0].lower()
+        words = line.split(" params:")[0].replace(" =", "=").replace("= ", "=").split()
+        keyed = next((i for i, word in enumerate(words) if "=" in word), len(words))
+        statement = _Statement(number, scope, head, tuple(words[:keyed]))
+        yield statement
+        if _is_subcircuit(statement):
+            scope = statement.positional[1].lower()
+        elif head == ".ends":
+            scope = ""
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines after the title with continuations joined and comments dropped, each with its first line's number."""
     joined: list[tuple[int, list[str]]] = []
     for number, line in enumerate(text.splitlines()[1:], 2):
-        stripped = line.strip()
+        stripped = _COMMENT.split(line)[0].strip()
         if not stripped or stripped.startswith("*"):
             continue
         if stripped.startswith("+") and joined:

@@ -66,7 +66,8 @@ def _deck(
     readout: bool,
 ) -> Deck:
     outputs = [f"v(y_{o})" for o in range(design.readout_code.shape[0])] if readout else []
-    states = [state for view in views for state in (view.states if len(views) == 1 else view.states[:1])]
+    # A network's filters are not read, and saving them would cost memory for nothing.
+    states = [state for view in views for state in (view.states[:1] if isinstance(stimulus, Series) else view.states)]
     wanted = (*(f"v({state})" for state in states), *outputs, "i(vdd)")
     end = duration * design.scale.second
     context = common_context(design.technology, design.cells.width, design.cells.length) | {
@@ -124,8 +125,10 @@ def _stimulus(
     design: MappedDesign, views: list[NeuronView], stimulus: Stimulus | Series, duration: float
 ) -> list[str]:
     scale = design.scale
+    inputs = design.input_code.shape[1]
     if isinstance(stimulus, Series):
-        inputs = stimulus.values.shape[1]
+        if stimulus.values.shape[1] != inputs:
+            raise DeckError(f"the series has {stimulus.values.shape[1]} columns for a network of {inputs} inputs")
         return [
             f"Bx_{i} x_{i} ref v={spice(scale.volt)}*{_interpolation(stimulus, i, duration, scale.second)}"
             for i in range(inputs)
@@ -135,10 +138,11 @@ def _stimulus(
         for start, end, level in stimulus.holds(duration)
         for time, current in ((start + EDGE if start else 0.0, level), (end, level))
     ]
+    idle = [f"Vx_{i} x_{i} ref dc 0" for i in range(inputs)]
     if len(points) == 2:
-        return [f"Iin_{view.index} 0 v_{view.index} dc {spice(points[0][1])}" for view in views]
+        return idle + [f"Iin_{view.index} 0 v_{view.index} dc {spice(points[0][1])}" for view in views]
     pairs = _wrapped([f"{spice(time)} {spice(current)}" for time, current in points], " ")
-    return [f"Iin_{view.index} 0 v_{view.index} pwl({pairs})" for view in views]
+    return idle + [f"Iin_{view.index} 0 v_{view.index} pwl({pairs})" for view in views]
 
 
 def _interpolation(series: Series, column: int, duration: float, second: float) -> str:

@@ -1,6 +1,7 @@
 """The command-line driver: `ngspice -n -b` in a private directory. It cross-checks the library."""
 
 import os
+import re
 import resource
 import shutil
 import signal
@@ -32,6 +33,13 @@ def executable() -> str:
     if found is None:
         raise SimulatorMissingError(f"ngspice is not on PATH; {INSTALL}")
     return found
+
+
+def version() -> str:
+    """Version of the installed ngspice, such as "39"; empty when it does not say."""
+    shown = subprocess.run([executable(), "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"ngspice-(\S+)", shown)
+    return found.group(1) if found else ""
 
 
 def run(deck: Deck, timeout: float) -> Outcome:

@@ -3,6 +3,7 @@
 import dataclasses
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, TimeoutError
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Literal, Protocol
 
 from pebble import ProcessExpired, ProcessPool
 
+from mtc_hw.errors import MtcError
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
 from mtc_hw.simulate.outcome import Outcome
@@ -47,7 +49,10 @@ def open_workers(workers: Workers) -> Iterator[Runner]:
     """
     require(workers.driver)
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPool(max_workers=workers.count, max_tasks=RECYCLE, context=spawn) as pool:
+    with (
+        tempfile.TemporaryDirectory(prefix="mtc_hw_") as home,
+        ProcessPool(workers.count, RECYCLE, initializer=_settle, initargs=(home,), context=spawn) as pool,
+    ):
 
         def run(decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]:
             futures = [pool.schedule(run_one, (deck, workers), timeout=_limit(workers)) for deck in decks]
@@ -76,6 +81,13 @@ def require(driver: Driver) -> None:
 
 def run_one(deck: Deck, workers: Workers) -> Outcome:
     return pyspice.run(deck) if workers.driver == "pyspice" else ngspice.run(deck, workers.timeout)
+
+
+def _settle(home: str) -> None:
+    """A worker lives in an empty directory: no .spiceinit is read, and what a killed run leaves goes with the pool."""
+    os.environ["HOME"] = home
+    os.chdir(home)
+    tempfile.tempdir = home
 
 
 def _limit(workers: Workers) -> float:
@@ -111,4 +123,8 @@ def _result(future: "Future[Outcome]", deck: Deck, workers: Workers) -> Outcome 
         if error.exitcode == pyspice.EXHAUSTED:
             return None
         reason = f"the worker died with exit code {error.exitcode}"
-        return Outcome(deck.name, deck.digest, "crashed", reason, None, 0.0, workers.driver)
+    except MtcError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    return Outcome(deck.name, deck.digest, "crashed", reason, None, 0.0, workers.driver)

@@ -1,0 +1,31 @@
+# `make demo` and `make test` start from a bare checkout: they prepare .venv and ngspice themselves (tools/setup.sh).
+
+BIN := .venv/bin
+
+.PHONY: setup demo test lint bench lock clean
+
+setup:
+	@sh tools/setup.sh
+
+demo: setup
+	$(BIN)/mtc-hw run --out demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+# A CPU build's version carries "+cpu", which no other machine could resolve.
+lock: setup
+	{ head -n 1 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:
+	rm -rf .venv demo out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,46 @@
+"""Trim one mismatched chip from DC sweeps of its own amplifiers, and see what that does to its firing."""
+
+import dataclasses
+
+from mtc_hw.calibrate import apply, bench, calibrate, load_plan
+from mtc_hw.exports import design_of, spec_of
+from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.netlist.render import neuron_deck
+from mtc_hw.netlist.solver import TRANSISTOR
+from mtc_hw.neuron_run import observe
+from mtc_hw.simulate.pool import Workers, open_workers
+from mtc_hw.simulate.waveforms import to_trace
+from mtc_hw.sources import load_source
+
+DURATION = 2000.0  # tau_m
+
+
+def main() -> None:
+    source, plan = load_source("tonic"), load_plan("dc")
+    neuron = source.neuron
+    assert neuron is not None
+    design = design_of(source, bits=8, technology="generic", size=2.0)
+    chip = perturb(design, seed=3, sample=0)
+    with open_workers(Workers()) as run:
+        record = calibrate(design, spec_of(source), bench(chip, "transistor", plan, run), plan)
+        chips = {
+            "as drawn": chip,
+            "calibrated": apply(record, chip),
+            "nominal": dataclasses.replace(chip, deviations=None),
+        }
+        decks = [
+            neuron_deck(each, 0, "transistor", neuron.stimulus, DURATION, neuron.initial, TRANSISTOR)
+            for each in chips.values()
+        ]
+        outcomes = run(decks)
+    for (name, each), outcome in zip(chips.items(), outcomes, strict=True):
+        if outcome.waveforms is None:
+            print(f"{name}: {outcome.status}: {outcome.reason}")
+            continue
+        spikes, regime = observe(to_trace(outcome.waveforms, each, 0), neuron, DURATION)
+        print(f"{name:10s} {len(spikes)} spikes, {regime}")
+    print(f"DC current within {record.residual[0]:.3f} I_u of the model's")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+AnyLevel = Annotated[
+    Literal["software", "quantised", "behavioural", "transistor"], typer.Option(help="Where the network runs.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
+Level = Annotated[Literal["behavioural", "transistor"], typer.Option(help="Equations, or transistors.")]
+Technology = Annotated[str, typer.Option(help="Name of a technology in models/devices.")]
+Bits = Annotated[int | None, typer.Option(min=2, max=16, help="Bits of every converter; exact when not given.")]
+MappedBits = Annotated[int, typer.Option(min=2, max=16, help="Bits of every converter.")]
+Jobs = Annotated[int, typer.Option(min=0, help="Parallel ngspice processes; 0: one per processor.")]
+Duration = Annotated[float, typer.Option(help="tau_m; inputs end there.")]
+Size = Annotated[float, typer.Option(min=0.2, max=100.0, help="Width and length of the unit transistor, um.")]
+ChipSeed = Annotated[int | None, typer.Option(help="Root seed of a virtual chip; no mismatch when not given.")]
+Sample = Annotated[int, typer.Option(min=0, help="Number of the virtual chip of that seed.")]
+Given = Annotated[str, typer.Argument(help="Preset, neuron file (.toml), checkpoint or design.")]

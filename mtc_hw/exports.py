@@ -1,0 +1,221 @@
+"""What the commands do with a preset, a network or a design: decks, chips, comparisons, a calibration."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtc_hw.analysis.compare import Comparison, compare_traces
+from mtc_hw.analysis.yields import clopper_pearson
+from mtc_hw.calibrate import apply, bench, calibrate, load_plan, save_record, with_readout
+from mtc_hw.characterise import cells_for
+from mtc_hw.errors import DataError
+from mtc_hw.hardware.design import MappedDesign, as_spec
+from mtc_hw.hardware.mapping import MappingOptions, map_spec
+from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.technology import load_technology
+from mtc_hw.model.network import run_spec
+from mtc_hw.model.tasks import Split, mackey_glass_split
+from mtc_hw.montecarlo import network_chips, neuron_chips, regime_counts, write_table
+from mtc_hw.netlist.deck import Deck
+from mtc_hw.netlist.render import Series, network_deck, neuron_deck
+from mtc_hw.netlist.solver import NETWORK, TRANSISTOR
+from mtc_hw.netlist.views import Level
+from mtc_hw.neuron_file import NeuronFile
+from mtc_hw.neuron_run import bare_spec, observe
+from mtc_hw.readout import fit_readout
+from mtc_hw.simulate.network import SETTLED, input_spacing, layer_decks, layer_features, run_layers
+from mtc_hw.simulate.ode import integrate
+from mtc_hw.simulate.pool import Workers, open_workers
+from mtc_hw.simulate.waveforms import to_trace
+from mtc_hw.sources import Source
+from mtc_hw.spec import Array, ModelSpec, Trace
+
+BURN_IN = 250  # samples of a network's input that only bring it into step
+REFIT = 3000  # samples of a readout refit
+
+
+def design_of(
+    source: Source, bits: int | None, technology: str, size: float, seed: int | None = None, sample: int = 0
+) -> MappedDesign:
+    """The design that was given, or the mapping of the network or neuron that was; a virtual chip of it with a seed.
+
+    `size` is the unit transistor's width and length, um.
+    """
+    design = source.design
+    if design is None:
+        chosen = load_technology(technology)
+        cells = cells_for(chosen, size * 1e-6, size * 1e-6)
+        design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits))
+    return design if seed is None else perturb(design, seed, sample)
+
+
+def spec_of(source: Source) -> ModelSpec:
+    """The model that a source stands for."""
+    if source.neuron is not None:
+        return bare_spec(source.neuron)
+    if source.spec is not None:
+        return source.spec
+    assert source.design is not None
+    return as_spec(dataclasses.replace(source.design, deviations=None))
+
+
+def decks_of(source: Source, design: MappedDesign, level: Level, duration: float, whole: bool) -> list[Deck]:
+    """A deck for each neuron, or one for the whole network; networks are driven by the task's test part."""
+    solver = TRANSISTOR if level == "transistor" else NETWORK
+    if source.neuron is not None:
+        stimulus, initial = source.neuron.stimulus, source.neuron.initial
+        return [neuron_deck(design, 0, level, stimulus, duration, initial, solver)]
+    inputs, _ = _test_part(design, duration)
+    if whole:
+        spacing = input_spacing(design)
+        end = (len(inputs) - 1) * spacing
+        return [network_deck(design, level, Series(inputs, spacing), end, SETTLED, solver)]
+    return layer_decks(design, level, inputs)
+
+
+def _task_parts(design: MappedDesign) -> Split:
+    """The benchmark's series, standardised as the network was trained."""
+    if design.task is None or design.task.name != "mackey-glass":
+        raise DataError("this design is of a bare neuron or another task: give the preset or neuron file itself")
+    return mackey_glass_split(task=design.task)
+
+
+def _test_part(design: MappedDesign, duration: float) -> tuple[Array, Array]:
+    """Inputs (T, 1) and targets (T,) of the test part over `duration` tau_m."""
+    test = _task_parts(design).test
+    count = round(duration / input_spacing(design)) + 1
+    if not 2 <= count <= len(test.inputs):
+        raise DataError(
+            f"duration is {duration:g} tau_m; the test part has {len(test.inputs) - 1:g}, and 1 is the least"
+        )
+    return test.inputs[:count, None], test.targets[:count]
+
+
+def draw_chips(
+    source: Source,
+    design: MappedDesign,
+    level: Level,
+    samples: int,
+    seed: int,
+    duration: float,
+    threshold: float,
+    workers: Workers,
+    out: Path,
+) -> dict[str, Any]:
+    """Virtual chips in ngspice: a table with a row a chip, the yield, the regimes. `duration` in tau_m."""
+    with open_workers(workers) as run:
+        if source.neuron is not None:
+            chips = neuron_chips(design, source.neuron, level, duration, seed, samples, run)
+            wanted = regime_of(design, source.neuron, duration)
+            good = sum(chip.regime == wanted for chip in chips)
+            found: dict[str, Any] = {"regimes": regime_counts(chips), "wanted": wanted}
+            write_table(chips, out / "chips.csv")
+            ran = sum(chip.outcome == "ok" for chip in chips)
+        else:
+            inputs, targets = _test_part(design, duration)
+            rows = network_chips(design, level, inputs, targets, BURN_IN, seed, samples, run)
+            good = sum(row.outcome == "ok" and row.r2 >= threshold for row in rows)
+            found = {"r2": [row.r2 for row in rows], "wanted": f"R2 >= {threshold:g}"}
+            write_table(rows, out / "chips.csv")
+            ran = sum(row.outcome == "ok" for row in rows)
+    interval = clopper_pearson(good, samples)
+    return {
+        "n_ok": ran,
+        "n_failed": samples - ran,
+        "yield": {"value": interval.value, "low": interval.low, "high": interval.high},
+        **found,
+        "level": level,
+        "seed": seed,
+        "design_digest": design.digest,
+        "table": str(out / "chips.csv"),
+    }
+
+
+def regime_of(design: MappedDesign, neuron: NeuronFile, duration: float) -> str:
+    """The regime that the design means, by accurate integration without mismatch."""
+    nominal = as_spec(dataclasses.replace(design, deviations=None)).neurons
+    return observe(integrate(nominal, neuron.stimulus, duration, neuron.initial), neuron, duration)[1]
+
+
+def compare_levels(
+    source: Source, design: MappedDesign, level: Level, duration: float, workers: Workers
+) -> dict[str, Any]:
+    """Every neuron's spikes in the circuit against those of the float model in software."""
+    spec, neuron = spec_of(source), source.neuron
+    decks = decks_of(source, design, level, duration, whole=False)
+    with open_workers(workers) as run:
+        outcomes = run(decks)
+    software = _software(spec, source, design, duration)
+    rows, compared = [], []
+    for index, outcome in enumerate(outcomes):
+        row: dict[str, Any] = {"neuron": index, "outcome": outcome.status, "reason": outcome.reason}
+        if outcome.waveforms is not None:
+            one = dataclasses.replace(software, voltage=software.voltage[:, index : index + 1])
+            circuit = to_trace(outcome.waveforms, design, index)
+            comparison = compare_traces(one, circuit, stimulus=neuron.stimulus if neuron else None)
+            row |= {"comparison": comparison.to_json()}
+            compared.append(comparison)
+        rows.append(row)
+    return _comparison_summary(compared) | {
+        "level": level,
+        "duration": duration,
+        "spec_digest": spec.digest(),
+        "design_digest": design.digest,
+        "neurons": rows,
+    }
+
+
+def _software(spec: ModelSpec, source: Source, design: MappedDesign, duration: float) -> Trace:
+    """The float model: a neuron accurately, a network at a quarter of its training step."""
+    if source.neuron is not None:
+        return integrate(spec.neurons, source.neuron.stimulus, duration, source.neuron.initial)
+    inputs, _ = _test_part(design, duration)
+    return run_spec(spec, inputs, spec.step / 4).trace
+
+
+def _comparison_summary(compared: list[Comparison]) -> dict[str, Any]:
+    factors = [each.coincidence for each in compared if each.coincidence is not None]
+    return {
+        "same_count": sum(each.reference_count == each.test_count for each in compared),
+        "coincidence": float(np.mean(factors)) if factors else None,
+        "reference_spikes": sum(each.reference_count for each in compared),
+        "test_spikes": sum(each.test_count for each in compared),
+    }
+
+
+def calibrate_chip(
+    source: Source,
+    design: MappedDesign,
+    plan_name: str,
+    level: Level,
+    seed: int,
+    sample: int,
+    workers: Workers,
+    out: Path,
+) -> dict[str, Any]:
+    """Trims the virtual chip (seed, sample), refits a network's readout on the chip, and saves the record."""
+    plan, spec = load_plan(plan_name), spec_of(source)
+    nominal = dataclasses.replace(design, deviations=None)
+    chip = perturb(nominal, seed, sample)
+    with open_workers(workers) as run:
+        record = calibrate(nominal, spec, bench(chip, level, plan, run), plan)
+        if spec.readout is not None:
+            train = _task_parts(nominal).train
+            inputs = train.inputs[-(BURN_IN + REFIT) :, None]
+            layer = run_layers([apply(record, chip)], level, inputs, run)[0]
+            found = layer_features(nominal, layer)[BURN_IN:]
+            readout = fit_readout(found, train.targets[-REFIT:], spec.readout.tau, plan.readout.ridge)
+            record = with_readout(record, nominal, readout)
+    save_record(record, out)
+    return {
+        "record": str(out),
+        "neurons": design.count,
+        "calibrated": int(record.calibrated.sum()),
+        "residual": float(np.nanmedian(record.residual)),
+        "residuals": record.residual.tolist(),
+        "design_digest": nominal.digest,
+        "seed": seed,
+        "sample": sample,
+    }

@@ -1,0 +1,326 @@
+"""The main job: train, map, simulate at both levels, draw chips, calibrate them, and tell what was found."""
+
+import dataclasses
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from scipy.interpolate import PchipInterpolator
+
+from mtc_hw import __version__
+from mtc_hw.analysis.yields import clopper_pearson
+from mtc_hw.calibrate import CalibrationRecord, Plan, apply, bench, calibrate, load_plan, save_record, with_readout
+from mtc_hw.characterise import cells_for
+from mtc_hw.checkpoint import save_spec
+from mtc_hw.errors import UnmappableError
+from mtc_hw.findings import Findings, Stage
+from mtc_hw.findings_file import save_findings
+from mtc_hw.hardware.design import MappedDesign, as_spec
+from mtc_hw.hardware.design_file import save_design
+from mtc_hw.hardware.mapping import MappingOptions, map_spec
+from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.technology import load_technology
+from mtc_hw.metrics import r2
+from mtc_hw.model.network import run_spec
+from mtc_hw.model.tasks import Split, mackey_glass_split
+from mtc_hw.model.train import Trained, TrainOptions, train
+from mtc_hw.montecarlo import software_chips, write_table
+from mtc_hw.netlist.deck import write_decks
+from mtc_hw.readout import fit_readout, predict
+from mtc_hw.report import write_report
+from mtc_hw.simulate.network import LayerRun, input_spacing, layer_decks, layer_features, run_layers
+from mtc_hw.simulate.ngspice import version as ngspice_version
+from mtc_hw.simulate.pool import Runner, Workers, open_workers, require
+from mtc_hw.spec import Array, ModelSpec, Readout, Trace
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The main job's size. Samples are of the network's input, one tau_m apart."""
+
+    seed: int = 0
+    training: TrainOptions = TrainOptions(seconds=110.0)
+    mapping: MappingOptions = MappingOptions()
+    technology: str = "generic"
+    size: float = 4e-6  # m, width and length of the unit transistor
+    burn_in: int = 250  # samples
+    test: int = 1000  # samples that count
+    refit: int = 3000  # samples for a readout refit
+    chips: int = 3  # at transistor level
+    software_chips: int = 200
+    threshold: float = 0.9  # R2 of a good chip
+    jobs: int = 0
+
+
+QUICK = RunOptions(
+    training=TrainOptions(hidden=16, seconds=12.0),
+    test=400,
+    refit=600,
+    chips=1,
+    software_chips=50,
+)
+"""Every stage in under a minute: the figures are those of a small, hardly trained network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """What the stages share."""
+
+    options: RunOptions
+    split: Split
+    spec: ModelSpec
+    design: MappedDesign
+    plan: Plan
+    run: Runner
+
+    @property
+    def test_inputs(self) -> Array:
+        return self.split.test.inputs[: self.options.burn_in + self.options.test, None]
+
+    @property
+    def refit_inputs(self) -> Array:
+        return self.split.train.inputs[-(self.options.burn_in + self.options.refit) :, None]
+
+    def score(self, answer: Array) -> float:
+        """R2 of a standardised prediction (T,) of the test stretch after the burn-in."""
+        kept = slice(self.options.burn_in, None)
+        return r2(answer[kept], self.split.test.targets[: len(answer)][kept])
+
+
+def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
+    """Runs every stage, leaves its artefacts in `out`, and writes report.html and result.json there."""
+    clock, say = Clock(), _spoken(progress)
+    split = mackey_glass_split()
+    require("pyspice")  # before minutes of training
+    say("training")
+    trained = train(split, dataclasses.replace(options.training, seed=options.seed), progress=progress)
+    save_trained(trained, out)
+    if trained.spec is None:
+        raise UnmappableError(["a LIF network has no conductances to map; train with neuron = 'mtc'"])
+    clock.lap("training")
+    technology = load_technology(options.technology)
+    cells = cells_for(technology, options.size, options.size)
+    design = map_spec(trained.spec, technology, cells, options.mapping)
+    save_design(design, out / "design.json")
+    clock.lap("mapping")
+    with open_workers(Workers(jobs=options.jobs)) as run:
+        chain = Chain(options, split, trained.spec, design, load_plan("dc"), run)
+        findings = _simulate(chain, trained, out, say, clock)
+    save_findings(findings, out)
+    report = write_report(findings, out / "report.html")
+    (out / "result.json").write_text(json.dumps(to_json(findings, report), indent=1) + "\n", encoding="utf-8")
+    return findings
+
+
+def _spoken(shown: bool) -> Say:
+    """Stages on standard error."""
+    console = Console(stderr=True, quiet=not shown, highlight=False)
+    return lambda text: console.print(text)
+
+
+def save_trained(trained: Trained, out: Path) -> Path | None:
+    """The checkpoint `network.safetensors` with its .json in the folder `out`; None for a LIF network."""
+    if trained.spec is None:
+        return None
+    return save_spec(trained.spec, out / "network", dataclasses.asdict(trained.report))[0]
+
+
+class Clock:
+    """Wall time by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = round(now - self._start, 3)
+        self._start = now
+
+
+def _simulate(chain: Chain, trained: Trained, out: Path, say: Say, clock: Clock) -> Findings:
+    o, design, inputs = chain.options, chain.design, chain.test_inputs
+    software, refined, quantised = (
+        run_spec(spec, inputs, step)
+        for spec, step in ((chain.spec, None), (chain.spec, chain.spec.step / 4), (as_spec(design), None))
+    )
+    say(f"simulating {design.count} neurons, behavioural level")
+    behavioural = run_layers([design], "behavioural", inputs, chain.run)[0]
+    write_decks(layer_decks(design, "behavioural", inputs), out / "deck" / "behavioural")
+    clock.lap("behavioural")
+    say("trimming the nominal chip and simulating it, transistor level")
+    trimmed, untrimmed_run, trimmed_run = _transistor(chain, out)
+    clock.lap("transistor")
+    say(f"{o.software_chips} mismatched chips in software")
+    twins = software_chips(design, lambda spec: _software_score(chain, spec), o.seed, o.software_chips)
+    write_table(twins, out / "montecarlo.csv")
+    clock.lap("montecarlo")
+    say(f"{o.chips} mismatched chips at transistor level, before and after calibration")
+    raw, calibrated, chip_runs = _chips(chain, trimmed, out)
+    clock.lap("chips")
+    predictions = {
+        "software": software.prediction[:, 0],
+        "quantised": quantised.prediction[:, 0],
+        "behavioural": answer(design, behavioural),
+        "transistor": answer(trimmed, trimmed_run),
+    }
+    scores = {name: (chain.score(y),) for name, y in predictions.items()} | {
+        "refined": (chain.score(refined.prediction[:, 0]),),
+        "untrimmed": (chain.score(answer(design, untrimmed_run)),),
+        "mismatch": raw,
+        "calibrated": calibrated,
+    }
+    runs = [behavioural, untrimmed_run, trimmed_run, *chip_runs]
+    good = np.array([chip.r2 for chip in twins], dtype=np.float64)
+    report = trained.report
+    return Findings(
+        spec=chain.spec,
+        stages=tuple(Stage(name, meaning, scores[name]) for name, meaning in MEANINGS.items()),
+        s_comp=report.s_comp,
+        s_comm=report.s_comm,
+        silent=report.silent / chain.spec.neurons.count,
+        time=input_spacing(design) * np.arange(len(inputs), dtype=np.float64),
+        target=chain.split.test.targets[: len(inputs)],
+        predictions=predictions,
+        burn_in=o.burn_in,
+        trace_time=trimmed_run.step * np.arange(len(trimmed_run.voltage), dtype=np.float64),
+        software_voltage=on_grid(quantised.trace, trimmed_run),
+        circuit_voltage=trimmed_run.voltage,
+        software_chips=good,
+        chips_raw=np.array(raw),
+        chips_calibrated=np.array(calibrated),
+        threshold=o.threshold,
+        yield_=clopper_pearson(int((good >= o.threshold).sum()), len(good)) if len(good) else None,
+        neuron_power=float(np.nanmean(trimmed_run.power)),
+        simulated=len(runs) * design.count,
+        failures=tuple(f"{each.deck}: {each.status}: {each.reason}" for one in runs for each in one.failed),
+        seconds=clock.seconds,
+        provenance=provenance(chain, trained),
+    )
+
+
+MEANINGS = {
+    "software": "the trained network, float, at the step it was trained with",
+    "refined": "the same at a quarter of the step: what the continuous-time equations do",
+    "quantised": "conductances, offsets, time constants and weights as converter codes",
+    "behavioural": "the codes' equations as a netlist in ngspice",
+    "untrimmed": "the same codes with transistors in place of equations, nominal devices",
+    "transistor": "after the nominal chip's OTAs were trimmed from their own DC sweeps",
+    "mismatch": "virtual chips with those codes, every transistor drawn after Pelgrom, trained readout",
+    "calibrated": "the same chips, each trimmed from its own DC sweeps, readout refitted and quantised",
+}
+
+
+def answer(design: MappedDesign, layer: LayerRun) -> Array:
+    """The standardised prediction of a layer's run with the design's own readout codes, (samples,)."""
+    readout = as_spec(design).readout
+    assert readout is not None
+    return predict(layer_features(design, layer), readout)[:, 0]
+
+
+def on_grid(trace: Trace, layer: LayerRun) -> Array:
+    """A software trace at the layer's grid points, (S, N)."""
+    grid = np.arange(len(layer.voltage)) * layer.step
+    return np.asarray(PchipInterpolator(trace.time, trace.voltage, axis=0)(grid))
+
+
+def _software_score(chain: Chain, spec: ModelSpec) -> float:
+    return chain.score(run_spec(spec, chain.test_inputs).prediction[:, 0])
+
+
+def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, LayerRun, LayerRun]:
+    """The nominal chip's trimmed design, and its test run before and after the trim."""
+    record = trim(chain, chain.design)
+    trimmed = apply(record, chain.design)
+    save_record(record, out / "calibration" / "nominal.json")
+    before, after = run_layers([chain.design, trimmed], "transistor", chain.test_inputs, chain.run)
+    write_decks(layer_decks(trimmed, "transistor", chain.test_inputs), out / "deck" / "transistor")
+    return trimmed, before, after
+
+
+def trim(chain: Chain, chip: MappedDesign) -> CalibrationRecord:
+    """Codes from the chip's own DC sweeps, in ngspice."""
+    return calibrate(chain.design, chain.spec, bench(chip, "transistor", chain.plan, chain.run), chain.plan)
+
+
+def _chips(
+    chain: Chain, trimmed: MappedDesign, out: Path
+) -> tuple[tuple[float, ...], tuple[float, ...], list[LayerRun]]:
+    """R2 of transistor-level chips with the nominal chip's codes, and after their own calibration."""
+    chips = [perturb(trimmed, chain.options.seed, k) for k in range(chain.options.chips)]
+    before = run_layers(chips, "transistor", chain.test_inputs, chain.run) if chips else []
+    raw = tuple(chain.score(answer(chip, one)) for chip, one in zip(chips, before, strict=True))
+    calibrated, runs = [], list(before)
+    for k, chip in enumerate(chips):
+        record = trim(chain, chip)
+        own = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
+        fit_run = run_layers([own], "transistor", chain.refit_inputs, chain.run)[0]
+        record = with_readout(record, chain.design, refit(chain, own, fit_run))
+        save_record(record, out / "calibration" / f"chip-{k}.json")
+        final = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
+        test_run = run_layers([final], "transistor", chain.test_inputs, chain.run)[0]
+        calibrated.append(chain.score(answer(final, test_run)))
+        runs += [fit_run, test_run]
+    return raw, tuple(calibrated), runs
+
+
+def refit(chain: Chain, design: MappedDesign, layer: LayerRun) -> Readout:
+    """Ridge of a chip's features on the last stretch of the training part."""
+    kept = slice(chain.options.burn_in, None)
+    targets = chain.split.train.targets[-len(chain.refit_inputs) :]
+    tau = design.readout_tau / design.scale.second
+    return fit_readout(layer_features(design, layer)[kept], targets[kept], tau, chain.plan.readout.ridge)
+
+
+def provenance(chain: Chain, trained: Trained) -> dict[str, str]:
+    """What is needed to make the run again."""
+    o, technology = chain.options, chain.design.technology
+    packages = ("torch", "numpy", "scipy", "PySpice", "scikit-learn")
+    return {
+        "mtc_hw": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in packages},
+        "ngspice": ngspice_version(),
+        "seed": str(o.seed),
+        "training": json.dumps(dataclasses.asdict(trained.report.options)),
+        "iterations": str(trained.report.iterations),
+        "mapping": json.dumps(dataclasses.asdict(o.mapping)),
+        "transistors": f"{o.size * 1e6:g}/{o.size * 1e6:g} um, technology {technology.name}",
+        "supply and temperature": f"{technology.supply:g} V, {technology.temperature:g} C",
+        "network digest": chain.spec.digest(),
+        "design digest": chain.design.digest,
+    }
+
+
+def to_json(findings: Findings, report: Path) -> dict[str, object]:
+    """What `mtc-hw run --json` prints."""
+    scores: dict[str, object] = {
+        stage.name: list(stage.r2) if stage.name in ("mismatch", "calibrated") else stage.r2[0]
+        for stage in findings.stages
+    }
+    return {
+        "r2": scores,
+        "s_comp": findings.s_comp,
+        "s_comm": findings.s_comm,
+        "silent": findings.silent,
+        "yield": None if findings.yield_ is None else vars(findings.yield_) | {"value": findings.yield_.value},
+        "failures": list(findings.failures),
+        "seconds": findings.seconds,
+        "report": str(report),
+    }
+
+
+def summary(findings: Findings, report: Path) -> str:
+    """The figures of a run in one line."""
+    scores = {stage.name: stage.r2 for stage in findings.stages}
+    shown = [f"{name} {np.median(scores[name]):.3f}" for name in ("software", "behavioural", "transistor")]
+    shown += [f"{name} {np.median(scores[name]):.3f}" for name in ("mismatch", "calibrated") if scores[name]]
+    return f"R2: {', '.join(shown)}; sparsity {findings.s_comp:.2f}; report {report}"

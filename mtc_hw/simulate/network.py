@@ -1,0 +1,88 @@
+"""A hidden layer in the circuit: one deck a neuron, run in parallel, gathered on one time grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from mtc_hw.hardware.design import MappedDesign
+from mtc_hw.netlist.deck import Deck
+from mtc_hw.netlist.render import Series, neuron_deck
+from mtc_hw.netlist.solver import NETWORK, TRANSISTOR
+from mtc_hw.netlist.views import Level
+from mtc_hw.neuron_file import Initial
+from mtc_hw.readout import features, predict
+from mtc_hw.simulate.outcome import Outcome
+from mtc_hw.simulate.pool import Done, Runner
+from mtc_hw.simulate.waveforms import to_trace
+from mtc_hw.spec import INITIAL_VOLTAGE, Array, Readout
+
+SETTLED = Initial(INITIAL_VOLTAGE, INITIAL_VOLTAGE, INITIAL_VOLTAGE)
+GRID = 4  # points per sample of the input
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRun:
+    """What a hidden layer did. A neuron whose run failed stays at the start and is listed."""
+
+    voltage: Array  # (GRID * samples + 1, N), unit voltages
+    step: float  # tau_m between rows
+    power: Array  # (N,) W from the supply, mean over the run; NaN where the run failed
+    failed: tuple[Outcome, ...]
+    seconds: float  # sum over the decks
+
+
+def layer_decks(design: MappedDesign, level: Level, inputs: Array) -> list[Deck]:
+    """A deck for each neuron; `inputs` (T, inputs), standardised, one row every sample."""
+    solver = TRANSISTOR if level == "transistor" else NETWORK
+    spacing = input_spacing(design)
+    duration = (len(inputs) - 1) * spacing
+    series = Series(inputs, spacing)
+    return [neuron_deck(design, i, level, series, duration, SETTLED, solver) for i in range(design.count)]
+
+
+def run_layers(
+    designs: list[MappedDesign], level: Level, inputs: Array, run: Runner, done: Done | None = None
+) -> list[LayerRun]:
+    """Several chips over the same input, all their decks in one batch."""
+    spacing = input_spacing(designs[0])
+    decks = [deck for design in designs for deck in layer_decks(design, level, inputs)]
+    outcomes = run(decks, done)
+    runs, start = [], 0
+    for design in designs:
+        runs.append(gather(design, outcomes[start : start + design.count], (len(inputs) - 1) * spacing, spacing))
+        start += design.count
+    return runs
+
+
+def input_spacing(design: MappedDesign) -> float:
+    """tau_m between the samples of the network's input."""
+    return 1.0 if design.task is None else design.task.sample * design.task.time_unit
+
+
+def gather(design: MappedDesign, outcomes: list[Outcome], duration: float, spacing: float) -> LayerRun:
+    """The neurons' waveforms on one grid. Between the solver's points by a monotone cubic: spikes are sharp."""
+    step = spacing / GRID
+    grid = np.arange(round(duration / step) + 1) * step
+    voltage = np.full((grid.size, design.count), INITIAL_VOLTAGE)
+    power = np.full(design.count, np.nan)
+    for neuron, outcome in enumerate(outcomes):
+        if outcome.waveforms is None:
+            continue
+        trace = to_trace(outcome.waveforms, design, neuron)
+        voltage[:, neuron] = PchipInterpolator(trace.time, trace.voltage[:, 0])(grid)
+        supply = -outcome.waveforms["i(vdd)"] * design.technology.supply
+        power[neuron] = np.trapezoid(supply, outcome.waveforms.axis) / outcome.waveforms.axis[-1]
+    failed = tuple(outcome for outcome in outcomes if not outcome.ok)
+    return LayerRun(voltage, step, power, failed, sum(outcome.seconds for outcome in outcomes))
+
+
+def layer_features(design: MappedDesign, layer: LayerRun) -> Array:
+    """Low-passed synapse outputs at every input sample, (samples, N)."""
+    tau = design.readout_tau / design.scale.second
+    return features(layer.voltage, layer.step, design.synapse, tau)[::GRID]
+
+
+def layer_prediction(design: MappedDesign, layer: LayerRun, readout: Readout) -> Array:
+    """The standardised prediction at every input sample, (samples, outputs)."""
+    return predict(layer_features(design, layer), readout)

@@ -1,0 +1,68 @@
+"""Fixtures that several folders share. Nothing is skipped: a missing ngspice fails, here and in CI."""
+
+import numpy as np
+import pytest
+
+from mtc_hw.characterise import cells_for
+from mtc_hw.hardware.mapping import MappingOptions, map_spec
+from mtc_hw.hardware.technology import load_technology
+from mtc_hw.neuron_file import load_neuron
+from mtc_hw.simulate.pool import Workers, open_workers
+from mtc_hw.spec import ModelSpec, Neurons, Readout
+
+
+@pytest.fixture(scope="session")
+def technology():
+    return load_technology("generic")
+
+
+@pytest.fixture(scope="session")
+def cells(technology):
+    return cells_for(technology, 4e-6, 4e-6)
+
+
+@pytest.fixture(scope="session")
+def mapped(technology, cells):
+    """A spec on the generic technology; ideal converters unless told otherwise."""
+
+    def build(spec: ModelSpec, **options):
+        return map_spec(spec, technology, cells, MappingOptions(**({"bits": None} | options)))
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def preset(mapped):
+    """A shipped neuron: its file, its spec and its design."""
+
+    def build(name: str, **options):
+        file = load_neuron(name)
+        spec = ModelSpec(file.neurons, np.zeros((1, 0)), np.zeros(1))
+        return file, spec, mapped(spec, **options)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def network(cells):
+    """Four unlike neurons with two inputs and two outputs, the wide OTA's curves in leak and filters."""
+    neurons = Neurons(
+        alpha=np.array([[2.0, 1.8, 2.2, 1.0], [2.0, 2.1, 1.9, 0.0], [0.0, 0.6, 0.0, 0.0], [0.0, 0.4, 0.7, 0.0]]),
+        delta=np.array([[0.0, 0.2, -0.1, 0.5], [0.0, 0.1, 0.3, 0.0], [0.0, -1.4, 0.0, 0.0], [0.0, -1.5, -1.2, 0.0]]),
+        tau=np.array([[0.0, 2.0, 0.0, 0.0], [50.0, 40.0, 60.0, 1.0], [1.0, 500.0, 900.0, 1.0]]),
+        leak_curve=cells.leak_curve,
+        filter_curve=cells.filter_curve,
+    )
+    return ModelSpec(
+        neurons,
+        weights=np.array([[1.0, 0.3], [-0.7, 0.2], [1.4, -0.5], [0.5, 0.9]]),
+        bias=np.array([-0.4, -0.9, 0.2, 0.0]),
+        readout=Readout(np.array([[0.8, -0.3, 0.5, 1.1], [-0.2, 0.9, 0.4, -0.6]]), np.array([0.1, -0.2]), tau=20.0),
+    )
+
+
+@pytest.fixture(scope="session")
+def runner():
+    """Two workers of the library driver, started once for all tests."""
+    with open_workers(Workers(jobs=2, timeout=60.0)) as run:
+        yield run

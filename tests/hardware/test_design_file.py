@@ -1,0 +1,107 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from mtc_hw.errors import DataError
+from mtc_hw.hardware.design_file import load_design, save_design
+from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.netlist.render import neuron_deck
+from mtc_hw.netlist.solver import NETWORK
+from mtc_hw.spec import ModelSpec
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "somewhere" / "design.json"
+
+
+def assert_same(one, other) -> None:
+    for each in dataclasses.fields(one):
+        a, b = getattr(one, each.name), getattr(other, each.name)
+        if isinstance(a, np.ndarray):
+            assert (a.shape, a.dtype) == (b.shape, b.dtype) and a.tobytes() == b.tobytes(), each.name
+        elif dataclasses.is_dataclass(a):
+            assert_same(a, b)
+        else:
+            assert a == b, each.name
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+@pytest.mark.parametrize("sample", [None, 4])
+def test_a_design_comes_back_bit_for_bit(mapped, network, path, bits, sample):
+    design = mapped(network, bits=bits)
+    design = design if sample is None else perturb(design, seed=11, sample=sample)
+    save_design(design, path)
+    loaded = load_design(path)
+    assert loaded.digest == design.digest
+    assert_same(design, loaded)
+
+
+def test_bare_neurons_come_back_with_their_empty_arrays(preset, path):
+    file, _, design = preset("tonic")
+    save_design(design, path)
+    loaded = load_design(path)
+    assert loaded.readout_code.shape == design.readout_code.shape == (0, 1)
+    assert loaded.input_code.shape == design.input_code.shape == (1, 0)
+    decks = [neuron_deck(d, 0, "transistor", file.stimulus, 10.0, file.initial, NETWORK) for d in (design, loaded)]
+    assert decks[0] == decks[1]
+
+
+def test_numpy_scalars_in_a_model_survive(mapped, network, path):
+    readout = dataclasses.replace(network.readout, tau=np.float64(20.0))
+    spec = dataclasses.replace(network, readout=readout, step=np.float64(0.5))
+    assert isinstance(spec, ModelSpec)
+    design = perturb(mapped(spec), seed=np.int64(3), sample=np.int64(1))
+    save_design(design, path)
+    assert load_design(path).digest == design.digest
+
+
+def test_loaded_arrays_cannot_be_written(mapped, network, path):
+    save_design(mapped(network), path)
+    with pytest.raises(ValueError, match="read-only"):
+        load_design(path).bias_code[0, 0] = 1.0
+
+
+def saved(design, path) -> dict:
+    save_design(design, path)
+    return json.loads(path.read_text())
+
+
+def test_a_changed_code_is_noticed(mapped, network, path):
+    document = saved(mapped(network), path)
+    document["design"]["bias_code"][0][0] += 1.0
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError, match=r"^\S+design\.json was changed after it was saved: its digest differs; map"):
+        load_design(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda d: d | {"version": 2}, r"holds \('mtc_hw design', 2\), expected \('mtc_hw design', 1\); map the net"),
+        (lambda d: d | {"format": "mtc_hw cells"}, r"holds \('mtc_hw cells', 1\), expected"),
+        (lambda d: [], "holds None, expected"),
+        (lambda d: d | {"design": {}}, "is incomplete: 'technology'; map the network again$"),
+        (lambda d: d | {"design": []}, "is incomplete: list indices must be"),
+        (lambda d: d | {"design": d["design"] | {"scale": 3.0}}, "is incomplete: 'float' object is not subscriptable"),
+        (lambda d: d | {"design": d["design"] | {"bias_code": [[1.0], [1.0, 2.0]]}}, "is incomplete: setting an arr"),
+        (lambda d: d | {"design": d["design"] | {"technology": {}}}, r"is incomplete: name is \{\}: Field required; models is"),
+    ],
+    ids=["version", "format", "list", "empty", "design list", "number", "ragged", "technology"],
+)
+def test_what_is_no_design_is_refused_in_one_line(mapped, network, path, change, text):
+    path.write_text(json.dumps(change(saved(mapped(network), path))))
+    with pytest.raises(DataError, match=rf"^\S+design\.json {text}") as caught:
+        load_design(path)
+    assert str(caught.value).isprintable()
+
+
+def test_a_truncated_or_missing_file_is_refused(mapped, network, path):
+    with pytest.raises(DataError, match=r"^\S+design\.json is not a design: \[Errno 2\]"):
+        load_design(path)
+    save_design(mapped(network), path)
+    path.write_text(path.read_text()[:-100])
+    with pytest.raises(DataError, match=r"^\S+design\.json is not a design: "):
+        load_design(path)

@@ -1,0 +1,204 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+from scipy.stats import chi2
+
+from mtc_hw.analysis.spikes import spike_times
+from mtc_hw.calibrate import bench, load_plan
+from mtc_hw.hardware.cells import DEVICES
+from mtc_hw.hardware.design import BRANCH_CELL, LEAK, as_spec, branch_gain, branch_offset
+from mtc_hw.hardware.mismatch import device_sigmas, perturb
+from mtc_hw.netlist.bench import FILTER_CLAMP
+from mtc_hw.netlist.render import neuron_deck
+from mtc_hw.netlist.solver import ACCURATE
+from mtc_hw.simulate.ode import integrate
+from mtc_hw.simulate.waveforms import to_trace
+from mtc_hw.spec import SIGNS, ModelSpec, Neurons
+
+
+@pytest.fixture(scope="module")
+def crowd(mapped):
+    """Two hundred equal neurons with all their OTAs."""
+    n = 200
+    alpha, delta = np.full((4, n), 1.5), np.tile([[0.0], [0.0], [-1.5], [-1.5]], n)
+    neurons = Neurons(alpha, delta, np.tile([[2.0], [50.0], [2500.0]], n))
+    return mapped(ModelSpec(neurons, np.zeros((n, 0)), np.zeros(n)))
+
+
+def of_neurons(design, keep):
+    """The design of some of the neurons, in that order."""
+    rows = ("present", "bias_code", "reference_code", "capacitor", "readout_code")
+    return dataclasses.replace(
+        design,
+        **{name: getattr(design, name)[:, keep] for name in rows},
+        input_code=design.input_code[keep],
+        offset_code=design.offset_code[keep],
+    )
+
+
+def assert_same_draws(one, other) -> None:
+    assert np.array_equal(one.threshold, other.threshold)
+    assert np.array_equal(one.width, other.width)
+
+
+def test_the_same_seed_and_sample_are_the_same_chip(crowd):
+    assert perturb(crowd, 5, 2).digest == perturb(crowd, 5, 2).digest
+
+
+@pytest.mark.parametrize(("seed", "sample"), [(6, 2), (5, 3), (2, 5)])
+def test_another_seed_or_sample_is_another_chip(crowd, seed, sample):
+    one, other = perturb(crowd, 5, 2).deviations, perturb(crowd, seed, sample).deviations
+    assert not np.any((one.threshold == other.threshold) & (one.threshold != 0.0))
+
+
+def test_adding_a_neuron_changes_no_other_draw(crowd):
+    few, more = (perturb(of_neurons(crowd, np.arange(n)), 1, 0).deviations for n in (3, 7))
+    assert_same_draws(few, dataclasses.replace(more, threshold=more.threshold[..., :3], width=more.width[..., :3]))
+
+
+def test_a_draw_belongs_to_its_place_and_not_to_what_stands_there(mapped, network):
+    design = mapped(network)
+    flipped = of_neurons(design, np.arange(design.count)[::-1])
+    one, other = perturb(design, 1, 0).deviations, perturb(flipped, 1, 0).deviations
+    both = design.present & flipped.present
+    at = np.broadcast_to(both[:, None], one.threshold.shape)
+    assert np.array_equal(one.threshold[at], other.threshold[at])
+
+
+def test_removing_an_element_changes_no_other_draw(mapped, network):
+    design = mapped(network)
+    present = design.present.copy()
+    present[0, 1] = False
+    one, other = perturb(design, 1, 0).deviations, perturb(dataclasses.replace(design, present=present), 1, 0).deviations
+    assert one.threshold[0, :, 1].any() and not other.threshold[0, :, 1].any()
+    kept = other.threshold != 0.0
+    assert np.array_equal(one.threshold[kept], other.threshold[kept])
+
+
+def test_only_devices_that_exist_deviate(mapped, network):
+    design = mapped(network)
+    deviations = perturb(design, 1, 0).deviations
+    for branch, kind in enumerate(BRANCH_CELL):
+        exist = np.zeros(deviations.threshold.shape[1:], bool)
+        exist[: len(DEVICES[kind]), design.present[branch]] = True
+        for drawn in (deviations.threshold[branch], deviations.width[branch]):
+            assert np.array_equal(drawn != 0.0, exist)
+
+
+def test_deviations_cannot_be_written(crowd):
+    with pytest.raises(ValueError, match="read-only"):
+        perturb(crowd, 0, 0).deviations.threshold[0, 0, 0] = 1.0
+
+
+@pytest.mark.parametrize("quantity", ["threshold", "width"])
+@pytest.mark.parametrize("branch", [0, LEAK])
+def test_every_device_spreads_as_pelgrom_says(crowd, quantity, branch):
+    kind = BRANCH_CELL[branch]
+    sigmas = dict(zip(("threshold", "width"), device_sigmas(crowd.technology, kind, 4e-6, 4e-6), strict=True))
+    drawn = getattr(perturb(crowd, 12, 0).deviations, quantity)[branch, : len(DEVICES[kind])]
+    low, high = chi2.interval(0.99, drawn.size)
+    assert low < np.sum((drawn / sigmas[quantity][:, None]) ** 2) < high
+    assert abs(np.mean(drawn / sigmas[quantity][:, None])) < 2.58 / np.sqrt(drawn.size)
+
+
+def test_a_pair_differs_by_the_matching_coefficient_over_the_root_of_its_area(technology):
+    threshold, gain = device_sigmas(technology, "ota", 4e-6, 9e-6)
+    assert np.hypot(threshold[2], threshold[3]) == pytest.approx(technology.nmos.threshold_mismatch / 6e-6)
+    assert np.hypot(gain[4], gain[5]) == pytest.approx(technology.pmos.gain_mismatch / 6e-6)
+
+
+@pytest.mark.parametrize("kind", ["ota", "wide_ota"])
+def test_four_times_the_area_halves_the_spread(technology, kind):
+    for small, large in zip(
+        device_sigmas(technology, kind, 2e-6, 3e-6), device_sigmas(technology, kind, 4e-6, 6e-6), strict=True
+    ):
+        assert large == pytest.approx(small / 2.0, rel=1e-12)
+
+
+def test_devices_of_different_cells_are_independent(crowd):
+    deviations = perturb(crowd, 3, 0).deviations
+    columns = np.concatenate([deviations.threshold[b, : len(DEVICES[k])] for b, k in enumerate(BRANCH_CELL)])
+    correlation = np.corrcoef(columns) - np.eye(len(columns))
+    assert np.abs(correlation).max() < 5.0 / np.sqrt(crowd.count)
+
+
+# --- what the deviations do -------------------------------------------------------------------------------------------
+
+
+def gain_and_crossing(design, seen, branch: int, delta: float) -> tuple[float, float]:
+    """Amplitude of the cell's shape with a free constant, and where the current is zero, in unit voltages."""
+    centre = delta if branch < LEAK else 0.0 if branch == LEAK else FILTER_CLAMP
+    sign = SIGNS[branch] if branch < LEAK else -1.0 if branch == LEAK else 1.0
+    near = np.abs(seen.voltage - centre) < 3.0
+    x, current = seen.voltage[near], sign * seen.current[branch, near, 0]
+    curve = design.cells.leak_curve if branch == LEAK else design.cells.filter_curve
+    shape = np.tanh if branch < LEAK else curve
+    fit = least_squares(lambda p: p[0] * shape(x - p[1]) + p[2] - current, [current[-1], centre, 0.0], x_scale=0.1).x
+    return float(fit[0]), float(np.interp(0.0, current, x))
+
+
+def moved(design, chip, level, run, delta) -> tuple[np.ndarray, np.ndarray]:
+    """By how much ln(gain) and the zero crossing of every OTA differ between the chip and the design."""
+    plan = load_plan("dc").model_copy(update={"step": 0.05})
+    before, after = bench(design, level, plan, run)(design), bench(chip, level, plan, run)(design)
+    pairs = [
+        (gain_and_crossing(design, before, b, delta[min(b, 3)]), gain_and_crossing(design, after, b, delta[min(b, 3)]))
+        for b in np.flatnonzero(design.present[:, 0])
+    ]
+    gain = np.array([np.log(new[0] / old[0]) for old, new in pairs])
+    return gain, np.array([new[1] - old[1] for old, new in pairs])
+
+
+def predicted(design, chip) -> tuple[np.ndarray, np.ndarray]:
+    here = np.flatnonzero(design.present[:, 0])
+    gain = np.log(branch_gain(chip) / branch_gain(design))[here, 0]
+    # An element whose reference is on the positive input, and the leak, shift the other way.
+    side = np.array([1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0, 1.0])[here]
+    return gain, side * branch_offset(chip)[here, 0] / design.scale.volt
+
+
+@pytest.fixture(scope="module")
+def curved(mapped, preset, cells):
+    """The bursting neuron with the cells' own curves in leak and filters."""
+    neurons = dataclasses.replace(preset("bursting")[1].neurons, leak_curve=cells.leak_curve)
+    neurons = dataclasses.replace(neurons, filter_curve=cells.filter_curve)
+    return mapped(ModelSpec(neurons, np.zeros((1, 0)), np.zeros(1)))
+
+
+def test_a_behavioural_sweep_shows_the_predicted_deviations(curved, runner):
+    chip = perturb(curved, 7, 0)
+    delta = as_spec(curved).neurons.delta[:, 0]
+    for seen, said in zip(moved(curved, chip, "behavioural", runner, delta), predicted(curved, chip), strict=True):
+        assert seen == pytest.approx(said, rel=0.002, abs=1e-5)  # the crossing is read between points of the sweep
+
+
+def test_a_transistor_sweep_shows_the_predicted_deviations(curved, runner):
+    delta = as_spec(curved).neurons.delta[:, 0]
+    chips = [perturb(curved, 7, sample) for sample in range(4)]
+    seen = np.array([moved(curved, chip, "transistor", runner, delta) for chip in chips])
+    said = np.array([predicted(curved, chip) for chip in chips])
+    off = np.sqrt(np.mean((seen - said) ** 2, axis=0)) / np.sqrt(np.mean(said**2, axis=0))  # (gain or crossing, OTA)
+    assert off[:, :LEAK].max() < 0.04
+    # The wide OTA's sensitivities are taken at the leak's bias; a filter runs at a thousandth of it.
+    assert off[:, LEAK].max() < 0.15
+    assert off[1, LEAK + 1 :].max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "duration"), [("tonic", 1500.0), pytest.param("bursting", 4000.0, marks=pytest.mark.slow)]
+)
+def test_the_ode_and_the_behavioural_deck_see_the_same_chip(preset, runner, name, duration):
+    file, _, design = preset(name, bits=8)
+    chip = perturb(design, seed=7, sample=1)
+    reference = integrate(as_spec(chip).neurons, file.stimulus, duration, file.initial)
+    deck = neuron_deck(chip, 0, "behavioural", file.stimulus, duration, file.initial, ACCURATE)
+    trace = to_trace(runner([deck])[0].waveforms, chip, 0)
+    expected, got = (spike_times(t.time, t.voltage[:, 0]) for t in (reference, trace))
+    assert len(expected) == len(got) > 10
+    assert np.abs(expected - got).max() < 1.0
+    nominal = integrate(as_spec(design).neurons, file.stimulus, duration, file.initial)
+    assert len(spike_times(nominal.time, nominal.voltage[:, 0])) != len(expected) or (
+        np.abs(spike_times(nominal.time, nominal.voltage[:, 0]) - expected).max() > 5.0
+    )

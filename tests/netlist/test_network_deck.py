@@ -1,0 +1,73 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mtc_hw.analysis.spikes import spike_times
+from mtc_hw.hardware.design import as_spec
+from mtc_hw.netlist.render import Series, network_deck, neuron_deck
+from mtc_hw.netlist.solver import NETWORK
+from mtc_hw.neuron_file import Initial
+from mtc_hw.readout import features, predict
+from mtc_hw.simulate.ode import SampledCurrent, integrate
+from mtc_hw.simulate.waveforms import to_trace
+
+DURATION, STEP = 200.0, 0.25  # tau_m
+FINE = dataclasses.replace(NETWORK, reltol=1e-6, max_step=0.1)
+
+
+@pytest.fixture(scope="module")
+def runs(mapped, network, runner):
+    """The design, its series, the whole network's waveforms and those of each neuron alone."""
+    design = mapped(network, bits=8)
+    rng = np.random.default_rng(4)
+    series = Series(rng.normal(size=(51, 2)), DURATION / 50)
+    decks = [neuron_deck(design, i, "behavioural", series, DURATION, Initial(), FINE) for i in range(design.count)]
+    decks.append(network_deck(design, "behavioural", series, DURATION, Initial(), FINE))
+    *alone, whole = (outcome.waveforms for outcome in runner(decks))
+    return design, series, whole, alone
+
+
+def sampled(waveforms, design, index: int) -> np.ndarray:
+    trace = to_trace(waveforms, design, index)
+    return np.interp(np.arange(0.0, DURATION + STEP / 2, STEP), trace.time, trace.voltage[:, 0])
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_a_neuron_does_the_same_in_the_network_and_alone(runs, index):
+    design, _, whole, alone = runs
+    # A spike climbs 3 units in a tau_m: 0.1 is an edge 0.03 tau_m early or late on another time grid.
+    assert sampled(whole, design, index) == pytest.approx(sampled(alone[index], design, index), abs=0.1)
+
+
+def test_the_network_spikes(runs):
+    design, _, whole, _ = runs
+    assert sum(len(spike_times(whole.axis, sampled_at, 1.1)) for sampled_at in map(whole.__getitem__, names(4))) > 4
+    assert design.count == 4
+
+
+def names(count: int) -> list[str]:
+    return [f"v(v_{i})" for i in range(count)]
+
+
+def test_the_deck_s_readout_is_the_model_s(runs):
+    design, _, whole, _ = runs
+    readout = as_spec(design).readout
+    voltage = np.stack([sampled(whole, design, i) for i in range(design.count)], axis=1)
+    expected = predict(features(voltage, STEP, design.synapse, readout.tau), readout)
+    grid = np.arange(len(expected)) * STEP * design.scale.second
+    got = np.stack([np.interp(grid, whole.axis, whole[f"v(y_{o})"]) for o in range(2)], axis=1)
+    assert np.abs(expected - readout.offset).max() > 0.05
+    # Samples every 0.25 tau_m catch a synapse's pulse of about a tau_m to a few per cent.
+    assert got == pytest.approx(expected, abs=0.005)
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_the_deck_s_neurons_follow_the_model_s_equations(runs, index):
+    design, series, whole, _ = runs
+    meant = as_spec(design)
+    current = SampledCurrent(series.values @ meant.weights[index] + meant.bias[index], series.spacing)
+    reference = integrate(meant.neurons.take(index), current, DURATION, Initial(), spacing=STEP)
+    got = sampled(whole, design, index)
+    expected = np.interp(np.arange(len(got)) * STEP, reference.time, reference.voltage[:, 0])
+    assert np.sqrt(np.mean((got - expected) ** 2)) < 0.03

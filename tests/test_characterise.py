@@ -1,0 +1,130 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from mtc_hw.characterise import cells_for, characterise, load_cells, record_path, save_cells
+from mtc_hw.errors import DataError
+from mtc_hw.hardware.cells import DEVICES
+from mtc_hw.hardware.scale import thermal_voltage
+
+
+@pytest.fixture(scope="module")
+def fresh(technology):
+    return characterise(technology, 4e-6, 4e-6)
+
+
+def of(cell, quantity: str, kind: str) -> dict[str, float]:
+    return dict(zip(DEVICES[kind], getattr(cell, quantity), strict=True))
+
+
+def test_the_shipped_record_is_what_is_measured_now(fresh, technology):
+    shipped = load_cells(record_path("generic", 4e-6, 4e-6))
+    assert shipped.technology == technology.digest()
+    assert shipped.unit == pytest.approx(fresh.unit, rel=1e-6)
+    for kind in DEVICES:
+        one, other = getattr(shipped, kind), getattr(fresh, kind)
+        for name in ("bias", "gain", "offset", "gain_per_threshold", "gain_per_width"):
+            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-4, abs=1e-7), name
+        for name in ("offset_per_threshold", "offset_per_width"):
+            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3, abs=1e-5), name
+    assert shipped.input_parasitic == pytest.approx(fresh.input_parasitic, rel=1e-4)
+    assert shipped.output_parasitic == pytest.approx(fresh.output_parasitic, rel=1e-4)
+    for name in ("leak_curve", "filter_curve"):
+        one, other = getattr(shipped, name), getattr(fresh, name)
+        assert (one.slope, one.shift) == pytest.approx((other.slope, other.shift), rel=1e-4)
+
+
+def test_the_unit_voltage_is_twice_ut_over_kappa(cells):
+    kappa = 2.0 * thermal_voltage(27.0) / cells.unit
+    assert 0.7 < kappa < 0.95
+
+
+def test_the_wide_ota_is_about_a_quarter_as_steep(cells):
+    ratio = cells.wide_ota.gain_at(np.array([1e-9])) / cells.ota.gain_at(np.array([1e-9]))
+    assert 0.2 < ratio[0] < 0.35
+    assert 1.0 < cells.leak_curve.shift < 2.0 and 0.4 < cells.leak_curve.slope < 0.5
+
+
+@pytest.mark.parametrize("kind", ["ota", "wide_ota"])
+def test_a_threshold_in_the_bias_mirror_scales_the_current_as_in_weak_inversion(cells, kind):
+    """d ln I / d V_T = kappa / U_T = 2 / unit, up for the diode and down for the tail."""
+    slopes = of(getattr(cells, kind), "gain_per_threshold", kind)
+    assert slopes["mb"] == pytest.approx(2.0 / cells.unit, rel=0.12)
+    assert slopes["mt"] == pytest.approx(-2.0 / cells.unit, rel=0.12)
+
+
+@pytest.mark.parametrize("kind", ["ota", "wide_ota"])
+def test_a_width_in_the_bias_mirror_scales_the_current_one_to_one(cells, kind):
+    slopes = of(getattr(cells, kind), "gain_per_width", kind)
+    assert slopes["mt"] == pytest.approx(1.0, abs=0.05)
+    assert slopes["mb"] == pytest.approx(-1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", ["ota", "wide_ota"])
+def test_a_threshold_in_the_pair_is_the_offset_itself(cells, kind):
+    slopes = of(getattr(cells, kind), "offset_per_threshold", kind)
+    assert slopes["m1"] == pytest.approx(1.0, abs=0.03)
+    assert slopes["m2"] == pytest.approx(-1.0, abs=0.03)
+
+
+def test_a_width_in_the_pair_moves_the_offset_by_half_a_unit(cells):
+    slopes = of(cells.ota, "offset_per_width", "ota")
+    assert slopes["m1"] == pytest.approx(-cells.unit / 2.0, rel=0.05)
+    assert slopes["m2"] == pytest.approx(cells.unit / 2.0, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["ota", "wide_ota"])
+@pytest.mark.parametrize("quantity", ["gain", "offset"])
+@pytest.mark.parametrize("cause", ["threshold", "width"])
+def test_matched_devices_that_move_together_leave_the_ota_as_it_is(cells, kind, quantity, cause):
+    slopes = of(getattr(cells, kind), f"{quantity}_per_{cause}", kind)
+    largest = max(map(abs, slopes.values()))
+    for one, other in (("mb", "mt"), ("m3", "m4"), ("m1", "m2")):
+        assert abs(slopes[one] + slopes[other]) < 0.04 * largest
+
+
+def test_gains_fall_slowly_with_the_bias(cells):
+    for cell in (cells.ota, cells.wide_ota):
+        assert (np.diff(cell.gain) < 0).all()
+        assert cell.gain[0] / cell.gain[-1] < 2.0
+
+
+def test_cells_come_back_bit_for_bit(cells, tmp_path):
+    save_cells(cells, tmp_path / "cells.json")
+    loaded = load_cells(tmp_path / "cells.json")
+    for name in ("unit", "leak_curve", "filter_curve", "technology", "width", "length"):
+        assert getattr(loaded, name) == getattr(cells, name)
+    for each in dataclasses.fields(cells.ota):
+        assert np.array_equal(getattr(loaded.ota, each.name), getattr(cells.ota, each.name))
+        assert np.array_equal(getattr(loaded.wide_ota, each.name), getattr(cells.wide_ota, each.name))
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("{", "holds no cells: "),
+        ("[]", "holds no cells: "),
+        ("{}", "holds no cells: 'format'; characterise the technology again$"),
+        (json.dumps({"format": "mtc_hw design", "version": 1}), "holds mtc_hw design 1, expected mtc_hw cells 1$"),
+        (json.dumps({"format": "mtc_hw cells", "version": 9}), "holds mtc_hw cells 9, expected mtc_hw cells 1$"),
+        (json.dumps({"format": "mtc_hw cells", "version": 1, "cells": {}}), "holds no cells: 'technology'; charact"),
+    ],
+)
+def test_what_holds_no_cells_is_refused(tmp_path, content, text):
+    path = tmp_path / "cells.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=rf"^\S+cells\.json {text}"):
+        load_cells(path)
+
+
+def test_a_record_of_another_technology_is_measured_anew(technology, cells):
+    warmer = technology.model_copy(update={"temperature": 60.0})
+    assert cells_for(warmer, 4e-6, 4e-6).unit == pytest.approx(cells.unit * (60.0 + 273.15) / (27.0 + 273.15), rel=0.02)
+
+
+def test_a_technology_that_cannot_be_simulated_says_so(technology):
+    broken = technology.model_copy(update={"cards": technology.cards.replace(".model pch pmos", ".model other pmos")})
+    with pytest.raises(DataError, match=r"^characterising generic: netlist: "):
+        characterise(broken, 4e-6, 4e-6)
