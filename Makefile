@@ -1,6 +1,7 @@
 # `make demo` and `make test` start from a bare checkout: they prepare .venv and ngspice themselves (tools/setup.sh).
 
 BIN := .venv/bin
+RUN := $(BIN)/python -m
 
 .PHONY: setup demo test lint bench lock clean
 
@@ -11,19 +12,19 @@ demo: setup
 	$(BIN)/mtc-hw run --out demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(RUN) pytest
 
 lint: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
 
 bench: setup
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 # A CPU build's version carries "+cpu", which no other machine could resolve.
 lock: setup
-	{ head -n 1 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
+	{ head -n 1 requirements.lock; $(RUN) pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 clean:

@@ -9,10 +9,10 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from scipy.optimize import least_squares
 
 from mtc_hw.errors import DataError
@@ -31,6 +31,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _increasing(limits: tuple[float, float]) -> tuple[float, float]:
+    if not limits[0] < limits[1]:
+        raise ValueError("the second value must be the larger")
+    return limits
+
+
+_Level = Annotated[float, Field(ge=-100.0, le=100.0, allow_inf_nan=False)]
+Range = Annotated[tuple[_Level, _Level], AfterValidator(_increasing)]
+"""From, to; unit voltages."""
+
+
 class Trims(_Strict):
     """Which codes of a group of OTAs may move."""
 
@@ -42,7 +53,7 @@ class CurrentTrim(_Strict):
     """The last trim: a neuron's whole DC current over a window, unit voltages."""
 
     trim: bool = True
-    window: tuple[float, float] = (-2.0, 0.25)
+    window: Range = (-2.0, 0.25)
 
 
 class ReadoutTrim(_Strict):
@@ -54,26 +65,33 @@ class Plan(_Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
     rounds: Annotated[int, Field(ge=1, le=20)] = 2
-    sweep: tuple[float, float] = (-4.5, 4.0)
+    sweep: Range = (-4.5, 4.0)
     step: Annotated[float, Field(gt=0.001, le=1.0)] = 0.1
     elements: Trims = Trims()
     linear: Trims = Trims()
     current: CurrentTrim = CurrentTrim()
     readout: ReadoutTrim = ReadoutTrim()
 
+    @model_validator(mode="after")
+    def _window_is_swept(self) -> Self:
+        if not self.sweep[0] <= self.current.window[0] < self.current.window[1] - 2.0 * self.step:
+            raise ValueError(f"current.window must begin within the sweep and hold three steps of {self.step:g}")
+        if self.current.window[1] > self.sweep[1]:
+            raise ValueError("current.window must end within the sweep")
+        return self
+
 
 def load_plan(name_or_path: str) -> Plan:
     """A shipped plan by name, or a user's file. Raises DataError with every violation."""
-    shipped = folder("calibration") / "plans" / f"{name_or_path}.toml"
-    path = shipped if shipped.is_file() else Path(name_or_path)
+    shipped = {path.stem: path for path in sorted((folder("calibration") / "plans").glob("*.toml"))}
+    path = shipped.get(name_or_path, Path(name_or_path))
     try:
         return Plan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()]
+        wrong = [f"{'.'.join(map(str, e['loc'])) or 'it'} is {e['input']!r}: {e['msg']}" for e in error.errors()]
         raise DataError(f"plan {path}: " + "; ".join(wrong)) from None
     except (OSError, ValueError) as error:
-        names = sorted(each.stem for each in shipped.parent.glob("*.toml"))
-        raise DataError(f"plan {path}: {error}; shipped plans: {', '.join(names)}") from None
+        raise DataError(f"plan {path}: {error}; shipped plans: {', '.join(shipped)}") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,10 @@
 """Fixtures that several folders share. Nothing is skipped: a missing ngspice fails, here and in CI."""
 
+import os
+
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from mtc_hw.characterise import cells_for
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
@@ -9,6 +12,10 @@ from mtc_hw.hardware.technology import load_technology
 from mtc_hw.neuron_file import load_neuron
 from mtc_hw.simulate.pool import Workers, open_workers
 from mtc_hw.spec import ModelSpec, Neurons, Readout
+
+# No deadline, since a busy machine is no fault; in CI the same examples every time.
+settings.register_profile("mtc_hw", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("mtc_hw")
 
 
 @pytest.fixture(scope="session")

@@ -125,9 +125,13 @@ def test_calibration_on_the_behavioural_level_brings_the_meaning_back(mapped, pr
     chip = perturb(mapped(spec), seed=3, sample=0)
     record = calibrate(chip, spec, bench(chip, "behavioural", load_plan("dc"), runner), load_plan("dc"))
     meant, was = as_spec(apply(record, chip)).neurons, as_spec(chip).neurons
-    for name, tolerance in (("alpha", 0.002), ("leak", 0.01), ("rest", 0.005)):
-        assert getattr(meant, name) == pytest.approx(getattr(spec.neurons, name), abs=tolerance), name
-        assert getattr(was, name) != pytest.approx(getattr(spec.neurons, name), abs=tolerance), name
+
+    def error(neurons: Neurons) -> float:
+        names = ("alpha", "leak", "rest")
+        return max(np.abs(getattr(neurons, name) - getattr(spec.neurons, name)).max() for name in names)
+
+    assert error(was) > 0.03
+    assert error(meant) < 0.003
     assert meant.tau[1:] == pytest.approx(spec.neurons.tau[1:], rel=0.005)
     heard = meant.delta - meant.offset[[0, 1, 1, 2]]
     assert heard == pytest.approx(spec.neurons.delta, abs=0.005)
@@ -200,7 +204,9 @@ def test_a_record_comes_back_bit_for_bit(record, tmp_path):
     loaded = load_record(tmp_path / "deep" / "record.json")
     for each in dataclasses.fields(record):
         one, other = getattr(record, each.name), getattr(loaded, each.name)
-        same = np.array_equal(one, other) and one.shape == other.shape if isinstance(one, np.ndarray) else one == other
+        same = (
+            np.array_equal(one, other) and one.shape == other.shape if isinstance(one, np.ndarray) else one == other
+        )
         assert same, each.name
 
 
@@ -217,7 +223,9 @@ def test_a_record_fits_every_chip_of_its_design(mapped, network, record):
 
 
 def test_a_record_of_another_design_is_refused(mapped, network, record):
-    with pytest.raises(DataError, match=r"^this calibration is of design [0-9a-f]{16}, not of [0-9a-f]{16}; calibrate"):
+    with pytest.raises(
+        DataError, match=r"^this calibration is of design [0-9a-f]{16}, not of [0-9a-f]{16}; calibrate"
+    ):
         apply(record, mapped(network, bits=9))
 
 
@@ -256,12 +264,18 @@ def test_the_shipped_plan_is_the_documented_default():
         ('name = "x"\nrounds = 0', r"rounds is 0: Input should be greater than or equal to 1"),
         ('name = "x"\nround = 1', r"round is 1: Extra inputs are not permitted"),
         ('name = "x"\nstep = 0.0', r"step is 0\.0: Input should be greater than 0\.001"),
-        ('name = "x"\nsweep = [1.0, -1.0]', r"sweep is \[1\.0, -1\.0\]: Value error, the second value must be the larger"),
+        (
+            'name = "x"\nsweep = [1.0, -1.0]',
+            r"sweep is \[1\.0, -1\.0\]: Value error, the second value must be the larger",
+        ),
         ('name = "x"\nsweep = [-4.5, inf]', r"sweep\.1 is inf: .*"),
         ('name = "x"\nsweep = [-1.0, 1.0]', r"it is .*current\.window must begin within the sweep and hold .*"),
         ('name = "x"\nsweep = [-4.5, 0.1]', r"it is .*current\.window must end within the sweep"),
         ('name = "x"\n[readout]\nridge = nan', r"readout\.ridge is nan: .*"),
-        ('name = "x"\nrounds = 0\nstep = 9.0', r"rounds is 0: .*; step is 9\.0: Input should be less than or equal to 1"),
+        (
+            'name = "x"\nrounds = 0\nstep = 9.0',
+            r"rounds is 0: .*; step is 9\.0: Input should be less than or equal to 1",
+        ),
         ("name = ", r".*; shipped plans: .*dc.*"),
     ],
 )

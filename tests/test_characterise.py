@@ -121,7 +121,9 @@ def test_what_holds_no_cells_is_refused(tmp_path, content, text):
 
 def test_a_record_of_another_technology_is_measured_anew(technology, cells):
     warmer = technology.model_copy(update={"temperature": 60.0})
-    assert cells_for(warmer, 4e-6, 4e-6).unit == pytest.approx(cells.unit * (60.0 + 273.15) / (27.0 + 273.15), rel=0.02)
+    assert cells_for(warmer, 4e-6, 4e-6).unit == pytest.approx(
+        cells.unit * (60.0 + 273.15) / (27.0 + 273.15), rel=0.02
+    )
 
 
 def test_a_technology_that_cannot_be_simulated_says_so(technology):

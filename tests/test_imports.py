@@ -23,7 +23,7 @@ LAYERS = [
     ["simulate"],
     ["analysis"],
     ["sources", "characterise", "calibrate", "montecarlo"],
-    ["findings", "findings_file", "exemplars", "plots", "report"],
+    ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     ["model", "prediction", "neuron_run", "exports", "pipeline", "doctor"],
     ["cli", "cli_options"],
 ]

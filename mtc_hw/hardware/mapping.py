@@ -14,7 +14,6 @@ from mtc_hw.hardware.scale import Scale
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
-
 OFFSET_RESERVE = 1.25  # the offset converter reaches past the largest bias, so that a trim has room
 
 

@@ -84,7 +84,7 @@ def run_one(deck: Deck, workers: Workers) -> Outcome:
 
 
 def _settle(home: str) -> None:
-    """A worker lives in an empty directory: no .spiceinit is read, and what a killed run leaves goes with the pool."""
+    """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool."""
     os.environ["HOME"] = home
     os.chdir(home)
     tempfile.tempdir = home

@@ -85,9 +85,15 @@ def test_a_changed_code_is_noticed(mapped, network, path):
         (lambda d: [], "holds None, expected"),
         (lambda d: d | {"design": {}}, "is incomplete: 'technology'; map the network again$"),
         (lambda d: d | {"design": []}, "is incomplete: list indices must be"),
-        (lambda d: d | {"design": d["design"] | {"scale": 3.0}}, "is incomplete: 'float' object is not subscriptable"),
+        (
+            lambda d: d | {"design": d["design"] | {"scale": 3.0}},
+            "is incomplete: 'float' object is not subscriptable",
+        ),
         (lambda d: d | {"design": d["design"] | {"bias_code": [[1.0], [1.0, 2.0]]}}, "is incomplete: setting an arr"),
-        (lambda d: d | {"design": d["design"] | {"technology": {}}}, r"is incomplete: name is \{\}: Field required; models is"),
+        (
+            lambda d: d | {"design": d["design"] | {"technology": {}}},
+            r"is incomplete: name is \{\}: Field required; models is",
+        ),
     ],
     ids=["version", "format", "list", "empty", "design list", "number", "ragged", "technology"],
 )

@@ -31,7 +31,9 @@ def specs(draw) -> ModelSpec:
     n = draw(st.integers(1, 3))
 
     def rows(count: int, low: float, high: float) -> np.ndarray:
-        return np.array(draw(st.lists(st.floats(low, high), min_size=count * n, max_size=count * n))).reshape(count, n)
+        return np.array(draw(st.lists(st.floats(low, high), min_size=count * n, max_size=count * n))).reshape(
+            count, n
+        )
 
     absent = np.array(draw(st.lists(st.booleans(), min_size=4 * n, max_size=4 * n))).reshape(4, n)
     tau_fast = np.where(rows(1, 0.0, 1.0) < 0.5, 0.0, rows(1, 1.0, 6.0))
@@ -148,7 +150,9 @@ def test_what_no_code_can_hold_is_refused(mapped, why):
 
 
 def test_a_current_out_of_weak_inversion_is_refused_even_by_ideal_converters(mapped):
-    with pytest.raises(UnmappableError, match=r"^neuron 0 'fast_negative': bias 4\.\d+e-08 A is outside 1e-12 to 3e-08"):
+    with pytest.raises(
+        UnmappableError, match=r"^neuron 0 'fast_negative': bias 4\.\d+e-08 A is outside 1e-12 to 3e-08"
+    ):
         mapped(bare(one_neuron(alpha=column(50, 2, 0, 0))))
 
 
@@ -173,8 +177,9 @@ def test_every_violation_is_named_at_once(mapped):
 
 def test_options_without_meaning_are_refused_together():
     text = (
-        r"^MappingOptions\.bits is 1; use 2 to 24, or None for ideal converters; MappingOptions\.filter_octaves is -1; "
-        r"use 0 to 40; MappingOptions\.capacitor is nan; it must be finite and > 0$"
+        r"^MappingOptions\.bits is 1; use 2 to 24, or None for ideal converters; "
+        r"MappingOptions\.filter_octaves is -1; use 0 to 40; "
+        r"MappingOptions\.capacitor is nan; it must be finite and > 0$"
     )
     with pytest.raises(UnmappableError, match=text):
         MappingOptions(bits=1, filter_octaves=-1, capacitor=float("nan"))

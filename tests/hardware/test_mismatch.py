@@ -71,7 +71,10 @@ def test_removing_an_element_changes_no_other_draw(mapped, network):
     design = mapped(network)
     present = design.present.copy()
     present[0, 1] = False
-    one, other = perturb(design, 1, 0).deviations, perturb(dataclasses.replace(design, present=present), 1, 0).deviations
+    one, other = (
+        perturb(design, 1, 0).deviations,
+        perturb(dataclasses.replace(design, present=present), 1, 0).deviations,
+    )
     assert one.threshold[0, :, 1].any() and not other.threshold[0, :, 1].any()
     kept = other.threshold != 0.0
     assert np.array_equal(one.threshold[kept], other.threshold[kept])
@@ -124,9 +127,6 @@ def test_devices_of_different_cells_are_independent(crowd):
     assert np.abs(correlation).max() < 5.0 / np.sqrt(crowd.count)
 
 
-# --- what the deviations do -------------------------------------------------------------------------------------------
-
-
 def gain_and_crossing(design, seen, branch: int, delta: float) -> tuple[float, float]:
     """Amplitude of the cell's shape with a free constant, and where the current is zero, in unit voltages."""
     centre = delta if branch < LEAK else 0.0 if branch == LEAK else FILTER_CLAMP
@@ -144,7 +144,10 @@ def moved(design, chip, level, run, delta) -> tuple[np.ndarray, np.ndarray]:
     plan = load_plan("dc").model_copy(update={"step": 0.05})
     before, after = bench(design, level, plan, run)(design), bench(chip, level, plan, run)(design)
     pairs = [
-        (gain_and_crossing(design, before, b, delta[min(b, 3)]), gain_and_crossing(design, after, b, delta[min(b, 3)]))
+        (
+            gain_and_crossing(design, before, b, delta[min(b, 3)]),
+            gain_and_crossing(design, after, b, delta[min(b, 3)]),
+        )
         for b in np.flatnonzero(design.present[:, 0])
     ]
     gain = np.array([np.log(new[0] / old[0]) for old, new in pairs])

@@ -29,6 +29,7 @@ def test_twice_the_capacitor_takes_twice_the_time(volt, amp, farad):
 @pytest.mark.parametrize("wrong", [0.0, -1.0, math.nan, math.inf])
 def test_every_unit_must_be_positive(wrong):
     with pytest.raises(
-        UnmappableError, match=rf"^Scale\.volt is {wrong}; .* > 0; Scale\.second is {wrong}; it must be finite and > 0$"
+        UnmappableError,
+        match=rf"^Scale\.volt is {wrong}; .* > 0; Scale\.second is {wrong}; it must be finite and > 0$",
     ):
         Scale(wrong, 1e-9, wrong)

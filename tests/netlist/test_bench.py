@@ -55,6 +55,8 @@ def test_what_an_ota_does_on_the_bench_does_not_depend_on_the_others(mapped, net
     present[2:4] = False
     present[LEAK + 3] = False
     fewer = dataclasses.replace(design, present=present)
-    whole, part = (o.waveforms for o in runner([sweep_deck(d, 1, "transistor", -3, 3, 0.25) for d in (design, fewer)]))
+    whole, part = (
+        o.waveforms for o in runner([sweep_deck(d, 1, "transistor", -3, 3, 0.25) for d in (design, fewer)])
+    )
     for name in ("fast_negative", "slow_positive", "leak", "slow_filter"):
         assert part[f"i(vo_{name})"] == pytest.approx(whole[f"i(vo_{name})"], rel=1e-4, abs=1e-14)

@@ -39,7 +39,9 @@ def test_a_plain_deck_passes():
     lint(GOOD)
 
 
-@pytest.mark.parametrize("command", [".control", ".include", ".inc", ".lib", ".exec", ".func", ".csparam", ".measure"])
+@pytest.mark.parametrize(
+    "command", [".control", ".include", ".inc", ".lib", ".exec", ".func", ".csparam", ".measure"]
+)
 @pytest.mark.parametrize("case", [str.lower, str.upper, str.title])
 @pytest.mark.parametrize("place", ["{} x", "  {} x", "{}=x", "{}", "{};x"])
 def test_a_command_that_could_do_more_than_simulate_is_refused(command, case, place):

@@ -106,7 +106,8 @@ def pwl_points(deck) -> np.ndarray:
 
 
 @given(
-    gaps=st.lists(st.floats(0.1, 50.0), min_size=1, max_size=6), levels=st.lists(st.floats(-5, 5), min_size=7, max_size=7)
+    gaps=st.lists(st.floats(0.1, 50.0), min_size=1, max_size=6),
+    levels=st.lists(st.floats(-5, 5), min_size=7, max_size=7),
 )
 def test_a_stepped_stimulus_is_the_same_current_but_for_its_edges(mapped, network, gaps, levels):
     design = mapped(network)

@@ -166,7 +166,6 @@ def busy(process: int, root: Path, depth: int) -> bool:
     return len(where.relative_to(root).parts) == depth and spent > (2.0 if depth == 1 else 0.3)
 
 
-
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_nothing_stays_on_the_disk(driver, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -208,7 +207,9 @@ def test_a_stray_spiceinit_is_not_read(driver, place, tmp_path, monkeypatch):
 
 def test_without_ngspice_on_the_path_the_remedy_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(SimulatorMissingError, match=r"^ngspice is not on PATH; install ngspice: Debian `apt install "):
+    with pytest.raises(
+        SimulatorMissingError, match=r"^ngspice is not on PATH; install ngspice: Debian `apt install "
+    ):
         simulate([GOOD], Workers(driver="ngspice"))
 
 

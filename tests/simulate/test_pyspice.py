@@ -11,6 +11,7 @@ from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import ACCURATE, TRANSISTOR
 from mtc_hw.simulate.pool import Workers, open_workers
 from mtc_hw.simulate.pyspice import library
+from mtc_hw.simulate.waveforms import to_trace
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,8 @@ def test_both_drivers_give_the_same_bits(preset, runner, command_line, name, lev
     one, other = runner([deck])[0], command_line([deck])[0]
     assert_same_bits(one, other)
     assert set(map(str.lower, deck.wanted)) <= one.waveforms.values.keys() & other.waveforms.values.keys()
-    spikes = spike_times(one.waveforms.axis / design.scale.second, one.waveforms["v(v_0)"], 1.1)
-    assert len(spikes) > 5
+    trace = to_trace(one.waveforms, design, 0)
+    assert len(spike_times(trace.time, trace.voltage[:, 0])) > 5
 
 
 def test_both_drivers_give_the_same_bits_on_a_mismatched_chip_s_sweep(preset, runner, command_line):
@@ -78,13 +79,16 @@ def test_a_halved_step_and_a_tighter_tolerance_move_no_spike(preset, runner):
     file, _, design = preset("tonic")
     finer = dataclasses.replace(ACCURATE, reltol=ACCURATE.reltol / 10, max_step=ACCURATE.max_step / 2)
     decks = [neuron_deck(design, 0, "behavioural", file.stimulus, 400.0, file.initial, s) for s in (ACCURATE, finer)]
-    waves = [outcome.waveforms for outcome in runner(decks)]
-    one, other = (spike_times(w.axis / design.scale.second, w["v(v_0)"], 1.1) for w in waves)
+    traces = [to_trace(outcome.waveforms, design, 0) for outcome in runner(decks)]
+    one, other = (spike_times(trace.time, trace.voltage[:, 0]) for trace in traces)
+    assert len(one) > 5
     assert one == pytest.approx(other, abs=0.02)
 
 
 def test_without_a_library_the_remedy_is_named(monkeypatch):
     monkeypatch.delenv("NGSPICE_LIBRARY_PATH", raising=False)
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
-    with pytest.raises(SimulatorMissingError, match=r"^libngspice was not found; install ngspice: Debian `apt install"):
+    with pytest.raises(
+        SimulatorMissingError, match=r"^libngspice was not found; install ngspice: Debian `apt install"
+    ):
         library()

@@ -1,0 +1,226 @@
+"""The command line: one line for a user's fault, one JSON object on request, the fixed forms that others script."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mtc_hw.cli import app, main
+from mtc_hw.neuron_file import preset_names
+
+COMMANDS = {
+    "train", "predict", "map", "netlist", "simulate", "montecarlo", "compare", "calibrate", "report", "neuron", "run",
+    "doctor",
+}  # fmt: skip
+
+
+def call(capsys, *arguments) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(each) for each in arguments])
+    seen = capsys.readouterr()
+    return int(stopped.value.code or 0), seen.out, seen.err
+
+
+def call_json(capsys, *arguments):
+    code, out, err = call(capsys, *arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_every_command_is_there_and_in_the_readme():
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert names == COMMANDS
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert {name for name in names if f"| `mtc-hw {name}` |" in readme} == COMMANDS
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_help_shows_an_example(capsys, command):
+    code, out, _ = call(capsys, command, "--help")
+    assert code == 0
+    assert f"Example: mtc-hw {command}" in " ".join(out.split())
+
+
+def test_the_version_is_printed(capsys):
+    code, out, _ = call(capsys, "--version")
+    assert (code, bool(re.fullmatch(r"mtc-hw \d+\.\d+\.\d+\n", out))) == (0, True)
+
+
+NEURON = """
+name = "{name}"
+[elements]
+fast_negative = {{ alpha = {alpha}, delta = 0.0 }}
+{key} = {{ alpha = 2.0, delta = {delta} }}
+[timescales]
+slow = {slow}
+[stimulus]
+current = -0.5
+"""
+GOOD = {"name": "mine", "alpha": "2.0", "key": "slow_positive", "delta": "0.0", "slow": "50.0"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"key": "slow_positiv"}, "did you mean slow_positive"),
+        ({"alpha": "-2.0"}, r"alpha is -2\.0; it must be >= 0"),
+        ({"delta": "nan"}, r"delta is nan; it must be a finite number"),
+        ({"slow": "0.0"}, r"timescales\.slow is 0\.0"),
+        ({"name": "a\\nb"}, r"name is 'a\\nb'"),
+        ({"name": "x\\n.control"}, "name is"),
+    ],
+)
+def test_a_wrong_neuron_file_is_one_line_and_exit_2(capsys, tmp_path, fault, said):
+    file = tmp_path / "neuron.toml"
+    file.write_text(NEURON.format(**(GOOD | fault)))
+    code, out, err = call(capsys, "neuron", file)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert re.match(rf"error: .*{said}", err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["neuron", "missing.toml"], "does not exist"),
+        (["neuron", "tonic", "--current", "nan"], "must be a finite number"),
+        (["neuron", "tonic", "--duration", "0"], "duration is 0"),
+        (["neuron", "tonic", "--level", "analog"], "'analog' is not one of"),
+        (["neuron", "tonic", "--technology", "tin"], "no technology 'tin'; there are: generic"),
+        (["map", "missing.json"], "'missing.json' is no preset"),
+        (["netlist", "tonic", "--duration", "inf"], "must be finite"),
+        (["predict", "tonic", "--series", "x.csv"], "is no trained network"),
+        (["simulate", "missing.cir"], "cannot be read"),
+        (["report", "missing"], "holds no finished run"),
+        (["sing"], "No such command 'sing'"),
+        (["train", "--hidden", "1"], "greater than or equal to 2"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(capsys, monkeypatch, tmp_path, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: ")
+    assert said in err
+
+
+def test_without_ngspice_one_line_says_what_to_install(tmp_path):
+    environment = os.environ | {"NGSPICE_LIBRARY_PATH": "/nowhere/libngspice.so"}
+    done = subprocess.run(
+        [sys.executable, "-m", "mtc_hw", "neuron", "tonic"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    for system in ("Debian", "Fedora", "macOS", "conda"):
+        assert system in done.stderr
+
+
+@pytest.mark.slow
+def test_the_neuron_command_keeps_its_form(capsys, tmp_path):
+    result = call_json(
+        capsys,
+        "neuron",
+        "tonic",
+        "--duration",
+        400,
+        "--level",
+        "behavioural",
+        "--technology",
+        "generic",
+        "--out",
+        tmp_path,
+    )
+    assert set(result) >= {"software", "circuit", "comparison", "deck"}
+    assert result["circuit"]["outcome"] == "ok"
+    assert result["software"]["regime"] == result["circuit"]["regime"] == "tonic"
+    assert result["circuit"]["spike_times"] == pytest.approx(result["software"]["spike_times"], abs=0.1)
+    assert Path(result["deck"]).is_file()
+
+
+@pytest.mark.slow
+def test_a_given_current_replaces_the_stimulus(capsys, tmp_path):
+    quiet = call_json(capsys, "neuron", "tonic", "--current", -2.0, "--duration", 400, "--out", tmp_path)
+    assert quiet["software"]["regime"] == quiet["circuit"]["regime"] == "silent"
+
+
+@pytest.mark.slow
+def test_the_same_chip_has_the_same_spikes_and_another_has_others(capsys, tmp_path):
+    def spikes(sample):
+        arguments = ["neuron", "tonic", "--duration", 600, "--seed", 7, "--sample", sample, "--out", tmp_path]
+        return call_json(capsys, *arguments)["circuit"]["spike_times"]
+
+    first = spikes(0)
+    assert spikes(0) == first
+    assert spikes(1) != first
+
+
+@pytest.mark.slow
+def test_decks_go_to_disk_and_run(capsys, tmp_path):
+    exported = call_json(
+        capsys, "netlist", "phasic", "--level", "transistor", "--duration", 200, "--out", tmp_path / "d"
+    )
+    ran = call_json(capsys, "simulate", tmp_path / "d", "--driver", "ngspice", "--out", tmp_path / "w")
+    assert len(exported["decks"]) == ran["n_ok"] == 1
+    assert len(list((tmp_path / "w").glob("*.npz"))) == 1
+
+
+def test_a_deck_with_commands_in_it_is_refused(capsys, tmp_path):
+    deck = tmp_path / "evil.cir"
+    deck.write_text("* t\nV1 a 0 1\n.control\nshell id\n.endc\n.save v(a)\n.tran 1 1\n.end\n")
+    code, _, err = call(capsys, "simulate", deck)
+    assert code == 2
+    assert ".control is not allowed" in err
+
+
+@pytest.mark.slow
+def test_montecarlo_of_a_neuron_counts_every_chip(capsys, tmp_path):
+    drawn = call_json(
+        capsys, "montecarlo", "tonic", "--samples", 4, "--seed", 3, "--duration", 600, "--out", tmp_path / "m"
+    )
+    assert drawn["n_ok"] + drawn["n_failed"] == 4
+    assert 0.0 <= drawn["yield"]["low"] <= drawn["yield"]["value"] <= drawn["yield"]["high"] <= 1.0
+    assert len(Path(drawn["table"]).read_text().splitlines()) == 5
+
+
+def test_presets_are_known_to_map(capsys, tmp_path):
+    for name in preset_names():
+        mapped = call_json(capsys, "map", name, "--out", tmp_path / f"{name}.json")
+        assert mapped["neurons"] == 1
+
+
+@pytest.mark.slow
+def test_interrupting_a_training_keeps_the_best_network(tmp_path):
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "mtc_hw",
+            "train",
+            "--hidden",
+            "8",
+            "--seconds",
+            "300",
+            "--out",
+            str(tmp_path),
+            "--json",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(20.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    result = json.loads(out)
+    assert result["interrupted"] is True
+    assert Path(result["checkpoint"]).is_file()
