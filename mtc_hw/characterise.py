@@ -31,7 +31,7 @@ RESOLUTION = 2.5e-3  # V
 OPTIONS = ("gmin=1e-16", "abstol=1e-17", "vntol=1e-9", "reltol=1e-7", "itl1=500", "itl2=500")
 REFERENCE_BIAS = {"ota": ELEMENT_BIAS, "wide_ota": LEAK_BIAS}
 CAPACITANCE_CURRENTS = ("i(vin0)", "i(vout0)", "i(vin1)", "i(vout1)")
-FORMAT, VERSION = "mtc_hw cells", 1
+FORMAT, VERSION = "mtc_hw cells", 2
 
 
 @dataclass(frozen=True)
@@ -158,40 +158,34 @@ def _wide_curve(x: Array, current: Array) -> Curve:
     return Curve(float(fit[1]), float(fit[2]))
 
 
-def _gain_offset(kind: str, x: Array, current: Array, curve: Curve) -> tuple[float, float]:
-    """Gain of the known shape, and zero crossing in unit voltages."""
+def _transfer(kind: str, x: Array, current: Array, curve: Curve) -> tuple[float, float, float]:
+    """Gain, offset in unit voltages, and constant, as `Cell` defines them, of the known shape."""
 
     def residual(p: Array) -> Array:
         at = x - p[1]
         return np.asarray(p[0] * (np.tanh(at) if kind == "ota" else curve(at)) + p[2] - current)
 
-    gain = least_squares(residual, [0.5, 0.0, 0.0]).x[0]
-    return float(gain), float(np.interp(0.0, current, x))
+    gain, middle, constant = map(float, least_squares(residual, [0.5, 0.0, 0.0]).x)
+    return (gain, middle, constant) if kind == "ota" else (gain, float(np.interp(0.0, current, x)), 0.0)
 
 
 def _cell(kind: str, x: Array, currents: dict[Column, Array], unit: float, curves: dict[float, Curve]) -> Cell:
-    def measure(column: Column) -> tuple[float, float]:
+    def measure(column: Column) -> tuple[float, float, float]:
         # The wide OTA's shape moves slowly with its bias; each decade takes the nearer of the two fits.
         near_leak = abs(np.log(column.bias / LEAK_BIAS)) < abs(np.log(column.bias / FILTER_BIAS))
-        return _gain_offset(kind, x, currents[column], curves[LEAK_BIAS if near_leak else FILTER_BIAS])
+        return _transfer(kind, x, currents[column], curves[LEAK_BIAS if near_leak else FILTER_BIAS])
 
     plain_columns = [c for c in currents if c.kind == kind and not c.device]
-    gains, offsets = np.array([measure(c) for c in plain_columns]).T
-    gain, offset = measure(Column(kind, REFERENCE_BIAS[kind]))
-    slopes = []
-    for quantity, step in (("threshold", THRESHOLD_STEP), ("width", WIDTH_STEP)):
-        shifted = [c for c in currents if c.kind == kind and getattr(c, quantity)]
-        g, o = np.array([measure(c) for c in shifted]).T
-        slopes += [np.log(g / gain) / step, (o - offset) * unit / step]
-    return Cell(
-        bias=np.array([c.bias for c in plain_columns]),
-        gain=gains,
-        offset=offsets * unit,
-        gain_per_threshold=slopes[0],
-        offset_per_threshold=slopes[1],
-        gain_per_width=slopes[2],
-        offset_per_width=slopes[3],
-    )
+    gains, offsets, _ = np.array([measure(c) for c in plain_columns]).T
+    nominal = measure(Column(kind, REFERENCE_BIAS[kind]))
+    slopes: dict[str, Array] = {}
+    for cause, step in (("threshold", THRESHOLD_STEP), ("width", WIDTH_STEP)):
+        shifted = [c for c in currents if c.kind == kind and getattr(c, cause)]
+        gain, offset, constant = np.array([measure(c) for c in shifted]).T
+        slopes[f"gain_per_{cause}"] = np.log(gain / nominal[0]) / step
+        slopes[f"offset_per_{cause}"] = (offset - nominal[1]) * unit / step
+        slopes[f"constant_per_{cause}"] = (constant - nominal[2]) / step
+    return Cell(bias=np.array([c.bias for c in plain_columns]), gain=gains, offset=offsets * unit, **slopes)
 
 
 def _capacitances(measured: Waveforms) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ from mtc_hw.netlist.render import Series, network_deck, neuron_deck
 from mtc_hw.netlist.solver import NETWORK, TRANSISTOR
 from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import NeuronFile
-from mtc_hw.neuron_run import bare_spec, observe
+from mtc_hw.neuron_run import bare_spec, meant, observe
 from mtc_hw.readout import fit_readout
 from mtc_hw.simulate.network import SETTLED, input_spacing, layer_decks, layer_features, run_layers
 from mtc_hw.simulate.ode import integrate
@@ -135,8 +135,8 @@ def draw_chips(
 
 def regime_of(design: MappedDesign, neuron: NeuronFile, duration: float) -> str:
     """The regime that the design means, by accurate integration without mismatch."""
-    nominal = as_spec(dataclasses.replace(design, deviations=None)).neurons
-    return observe(integrate(nominal, neuron.stimulus, duration, neuron.initial), neuron, duration)[1]
+    nominal = dataclasses.replace(design, deviations=None)
+    return observe(meant(nominal, neuron, duration), neuron, duration)[1]
 
 
 def compare_levels(

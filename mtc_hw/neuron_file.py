@@ -49,6 +49,10 @@ class Stimulus:
         index = bisect_right(self.steps, time, key=lambda step: step[0])
         return self.steps[max(index - 1, 0)][1]
 
+    def shifted(self, current: float) -> "Stimulus":
+        """The stimulus with a constant current added."""
+        return Stimulus(tuple((start, level + current) for start, level in self.steps))
+
     def holds(self, duration: float) -> tuple[tuple[float, float, float], ...]:
         """(start, end, current) of each interval of constant current that begins before `duration`."""
         ends = [start for start, _ in self.steps[1:]] + [duration]

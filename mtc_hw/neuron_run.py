@@ -135,7 +135,9 @@ def observe(trace: Trace, neuron: NeuronFile, duration: float) -> tuple[Array, R
 
 def meant(design: MappedDesign, neuron: NeuronFile, duration: float) -> Trace:
     """What the codes, and the chip's deviations, mean: the design's own equations, integrated accurately."""
-    return integrate(as_spec(design).neurons, neuron.stimulus, duration, neuron.initial, rtol=ACCURACY)
+    spec = as_spec(design)
+    stimulus = neuron.stimulus.shifted(float(spec.bias[0]))
+    return integrate(spec.neurons, stimulus, duration, neuron.initial, rtol=ACCURACY)
 
 
 def write_deck(deck: Deck, folder: Path) -> Path:

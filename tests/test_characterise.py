@@ -107,9 +107,9 @@ def test_cells_come_back_bit_for_bit(cells, tmp_path):
         ("{", "holds no cells: "),
         ("[]", "holds no cells: "),
         ("{}", "holds no cells: 'format'; characterise the technology again$"),
-        (json.dumps({"format": "mtc_hw design", "version": 1}), "holds mtc_hw design 1, expected mtc_hw cells 1$"),
-        (json.dumps({"format": "mtc_hw cells", "version": 9}), "holds mtc_hw cells 9, expected mtc_hw cells 1$"),
-        (json.dumps({"format": "mtc_hw cells", "version": 1, "cells": {}}), "holds no cells: 'technology'; charact"),
+        (json.dumps({"format": "mtc_hw design", "version": 1}), "holds mtc_hw design 1, expected mtc_hw cells 2$"),
+        (json.dumps({"format": "mtc_hw cells", "version": 9}), "holds mtc_hw cells 9, expected mtc_hw cells 2$"),
+        (json.dumps({"format": "mtc_hw cells", "version": 2, "cells": {}}), "holds no cells: 'technology'; charact"),
     ],
 )
 def test_what_holds_no_cells_is_refused(tmp_path, content, text):

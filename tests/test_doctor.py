@@ -17,6 +17,8 @@ GOOD, ABSENT = Check("good", True, "1"), Check("absent", None, "none", "fetch it
 BAD = Check("bad", False, "0", "mend it")
 EVERY_SYSTEM = ("Debian `apt install", "Fedora `dnf install", "macOS `brew install", "conda `conda install")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def checks():

@@ -25,7 +25,7 @@ LAYERS = [
     ["sources", "characterise", "calibrate", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     ["model", "prediction", "neuron_run", "exports", "pipeline", "doctor"],
-    ["cli", "cli_options"],
+    ["cli", "cli_options", "__main__"],
 ]
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 HOME = {

@@ -15,10 +15,11 @@ DOUBLE_DEVICES = ("m7", "m8")  # twice the unit width
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One OTA's transfer I(out) = gain(I_b) I_b shape((V(inp) - V(inn) - offset(I_b)) / unit), shape'(0) = 1.
+    """One OTA's transfer I(out) = I_b (gain shape((V(inp) - V(inn) - offset) / unit) + constant), shape'(0) = 1.
 
-    The sensitivities are those of ln(gain) and of the offset to each device's threshold shift and relative width,
-    by finite difference: a virtual chip's OTA follows from its devices' draws.
+    The sensitivities are those of ln(gain), offset and constant to each device's threshold shift and relative width,
+    by finite difference: a virtual chip's OTA follows from its devices' draws. A plain OTA's offset is its tanh's
+    middle, and what its current mirror adds is the constant; a wide OTA's offset is its zero crossing, without one.
     """
 
     bias: Array  # (K,) A, increasing
@@ -28,14 +29,12 @@ class Cell:
     gain_per_width: Array  # (devices,)
     offset_per_threshold: Array  # (devices,)
     offset_per_width: Array  # (devices,) V
+    constant_per_threshold: Array  # (devices,) 1/V
+    constant_per_width: Array  # (devices,)
 
     def gain_at(self, bias: Array) -> Array:
         """Gain at a bias current, linear in log(bias), constant outside the measured range."""
         return np.interp(np.log(np.maximum(bias, 1e-30)), np.log(self.bias), self.gain)
-
-    def offset_at(self, bias: Array) -> Array:
-        """Systematic offset, V, as `gain_at`."""
-        return np.interp(np.log(np.maximum(bias, 1e-30)), np.log(self.bias), self.offset)
 
     def bias_for(self, current: Array) -> Array:
         """The bias at which gain times bias is `current`, A. The product rises with the bias; fixed point."""

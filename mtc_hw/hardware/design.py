@@ -132,6 +132,11 @@ def branch_offset(design: MappedDesign) -> Array:
     return _deviation(design, "offset")
 
 
+def branch_constant(design: MappedDesign) -> Array:
+    """Current that each OTA's mismatched mirror adds to its output, A, (8, N); it goes with the tail current."""
+    return design.bias() * np.exp(_deviation(design, "gain")) * _deviation(design, "constant")
+
+
 def _deviation(design: MappedDesign, quantity: str) -> Array:
     result = np.zeros((len(BRANCHES), design.count))
     if design.deviations is None:
@@ -190,10 +195,11 @@ def as_spec(design: MappedDesign) -> ModelSpec:
         leak_curve=design.leak_curve,
         filter_curve=design.filter_curve,
     )
+    constant = branch_constant(design)[:LEAK].sum(axis=0)
     return ModelSpec(
         neurons=neurons,
         weights=design.input_dac.decode(design.input_code) / scale.amp / slowing[:, None],
-        bias=design.offset_dac.decode(design.offset_code) / scale.amp / slowing,
+        bias=(design.offset_dac.decode(design.offset_code) + constant) / scale.amp / slowing,
         synapse=design.synapse,
         readout=_readout(design),
         task=design.task,

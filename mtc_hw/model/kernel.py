@@ -111,7 +111,7 @@ def in_threads(function: Callable[..., None], rows: int, lanes: int, *arguments:
     """Call function((first, last), lanes, *arguments) for a share of the rows on each of torch's threads."""
     threads = torch.get_num_threads()
     share = max(1, -(-rows // threads))
-    # Adjoints and the features of silent neurons decay into denormals, which cost ten times a normal number.
+    # Adjoints and the features of silent neurons decay into denormals, which are slow.
     with ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
         jobs = [
             pool.submit(function, (first, min(first + share, rows)), lanes, *arguments)

@@ -71,6 +71,9 @@ class TrainReport:
     versions: dict[str, str] = field(default_factory=dict)
 
 
+QUICK = TrainOptions(hidden=32, iterations=500, batch=16, window=500, burn_in=200, noise=(0.01, 0.005))
+"""Some seconds' training, for trying the chain out."""
+
 REPORTED = 10
 """Iterations from one line of the history to the next."""
 

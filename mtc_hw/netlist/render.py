@@ -136,7 +136,7 @@ def _stimulus(
     points = [
         (time * scale.second, current * scale.amp)
         for start, end, level in stimulus.holds(duration)
-        for time, current in ((start + EDGE if start else 0.0, level), (end, level))
+        for time, current in ((start + min(EDGE, 0.5 * (end - start)) if start else 0.0, level), (end, level))
     ]
     idle = [f"Vx_{i} x_{i} ref dc 0" for i in range(inputs)]
     if len(points) == 2:

@@ -6,7 +6,16 @@ from typing import Literal
 import numpy as np
 
 from mtc_hw.hardware.cells import DEVICES
-from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK, MappedDesign, branch_gain, branch_offset, parasitic
+from mtc_hw.hardware.design import (
+    BRANCH_CELL,
+    BRANCHES,
+    LEAK,
+    MappedDesign,
+    branch_constant,
+    branch_gain,
+    branch_offset,
+    parasitic,
+)
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS
 
 Level = Literal["behavioural", "transistor"]
@@ -101,7 +110,7 @@ def _capacitors(one: MappedDesign, level: Level) -> tuple[Capacitor, ...]:
 
 
 def _branches(one: MappedDesign, level: Level) -> list[Branch]:
-    gain, offset = branch_gain(one)[:, 0], branch_offset(one)[:, 0]
+    gain, offset, constant = (each(one)[:, 0] for each in (branch_gain, branch_offset, branch_constant))
     return [
         Branch(
             name=BRANCHES[branch],
@@ -110,7 +119,7 @@ def _branches(one: MappedDesign, level: Level) -> list[Branch]:
             bias=_bias(one, branch),
             reference=_reference(one, branch),
             parameters=(
-                _equation(one, branch, gain[branch], offset[branch])
+                _equation(one, branch, gain[branch], offset[branch], constant[branch])
                 if level == "behavioural"
                 else _devices(one, branch)
             ),
@@ -154,9 +163,11 @@ def _cell(one: MappedDesign, branch: int, level: Level) -> str:
     return BRANCH_CELL[branch]
 
 
-def _equation(one: MappedDesign, branch: int, gain: float, offset: float) -> dict[str, float]:
-    """A behavioural cell's parameters; `offset` is V."""
+def _equation(one: MappedDesign, branch: int, gain: float, offset: float, constant: float) -> dict[str, float]:
+    """A behavioural cell's parameters; `offset` is V, `constant` A."""
     values = {"gain": float(gain), "unit": one.scale.volt} | ({"offset": float(offset)} if offset else {})
+    if BRANCH_CELL[branch] == "ota" and constant:
+        values["constant"] = float(constant)
     curve = one.leak_curve if branch == LEAK else one.filter_curve
     if BRANCH_CELL[branch] == "wide_ota" and curve is not None:
         values |= {"a": curve.amplitude, "k": curve.slope, "d": curve.shift}

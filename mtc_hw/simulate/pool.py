@@ -22,6 +22,12 @@ RECYCLE = 500  # runs after which a worker is replaced, whatever ngspice may lea
 Done = Callable[[Outcome], None]
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    # macOS has no affinity.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Workers:
     """How decks are run."""
@@ -32,7 +38,7 @@ class Workers:
 
     @property
     def count(self) -> int:
-        return self.jobs or len(os.sched_getaffinity(0))
+        return self.jobs or processors()
 
 
 class Runner(Protocol):

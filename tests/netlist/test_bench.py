@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mtc_hw.hardware.design import BRANCHES, LEAK, as_spec
+from mtc_hw.hardware.design import BRANCHES, LEAK, as_spec, branch_constant
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.netlist.bench import FILTER_CLAMP, sweep_deck
 from mtc_hw.spec import SIGNS
@@ -26,6 +26,7 @@ def test_every_branch_gives_the_current_of_its_equation(swept, neuron):
         got = waveforms[neuron][f"i(vo_{BRANCHES[branch]})"] / scale.amp
         if branch < LEAK:
             expected = SIGNS[branch] * model.alpha[branch, neuron] * np.tanh(x - model.delta[branch, neuron])
+            expected = expected + branch_constant(chip)[branch, neuron] / scale.amp
         elif branch == LEAK:
             expected = -model.leak[neuron] * model.leak_curve(x - model.rest[neuron])
         else:
