@@ -57,7 +57,7 @@ class CurrentTrim(_Strict):
 
 
 class ReadoutTrim(_Strict):
-    ridge: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    ridge: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-5  # per sample
 
 
 class Plan(_Strict):

@@ -32,10 +32,12 @@ class Findings:
     software_voltage: Array  # (S, N), of the quantised network
     circuit_voltage: Array  # (S, N), transistors after trims, on the same grid
     software_chips: Array  # (chips,) R2 of mismatched chips by the software twin, trained readout
+    software_refitted: Array  # (chips,) the same with a readout refitted to each chip
     chips_raw: Array  # (chips,) R2 of transistor-level chips before calibration
     chips_calibrated: Array  # (chips,) and after trims and readout refit
     threshold: float  # R2 that a good chip reaches
     yield_: Yield | None  # of `software_chips`; None without chips
+    yield_refitted: Yield | None  # of `software_refitted`
     neuron_power: float  # W, mean of a transistor-level neuron
     simulated: int  # decks
     failures: tuple[str, ...]  # decks that did not run, with the reason

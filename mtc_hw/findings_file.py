@@ -19,9 +19,11 @@ _ARRAYS = (
     "software_voltage",
     "circuit_voltage",
     "software_chips",
+    "software_refitted",
     "chips_raw",
     "chips_calibrated",
 )
+_YIELDS = ("yield_", "yield_refitted")
 _SCALARS = (
     "s_comp",
     "s_comm",
@@ -44,7 +46,7 @@ def save_findings(findings: Findings, folder: Path) -> None:
         "version": VERSION,
         "spec_digest": findings.spec.digest(),
         "stages": [[stage.name, stage.meaning, list(stage.r2)] for stage in findings.stages],
-        "yield": None if findings.yield_ is None else vars(findings.yield_),
+        **{name: None if (y := getattr(findings, name)) is None else vars(y) for name in _YIELDS},
         "failures": list(findings.failures),
         "predictions": list(findings.predictions),
         **{name: getattr(findings, name) for name in _SCALARS},
@@ -71,8 +73,8 @@ def load_findings(folder: Path) -> Findings:
             spec=load_spec(folder / "network.json"),
             stages=stages,
             predictions=predictions,
-            yield_=None if document["yield"] is None else Yield(**document["yield"]),
             failures=tuple(document["failures"]),
+            **{name: None if document[name] is None else Yield(**document[name]) for name in _YIELDS},
             **arrays,
             **{name: document[name] for name in _SCALARS},
         )

@@ -39,12 +39,13 @@ class NeuronChip:
 
 @dataclass(frozen=True)
 class NetworkChip:
-    """One virtual chip of a network: R2 with the trained readout."""
+    """One virtual chip of a network: R2 with the trained readout, and where it was tried with one of its own."""
 
     sample: int
     outcome: str
     reason: str
     r2: float
+    r2_refitted: float | None
     failed_neurons: int
     seconds: float
 
@@ -118,6 +119,7 @@ def network_chips(
                 outcome=worst.status if worst else "ok",
                 reason=f"{worst.deck}: {worst.reason}" if worst else "",
                 r2=r2(answer[burn_in:], targets[burn_in:]),
+                r2_refitted=None,
                 failed_neurons=len(layer.failed),
                 seconds=layer.seconds,
             )
@@ -126,10 +128,14 @@ def network_chips(
 
 
 def software_chips(
-    design: MappedDesign, score: Callable[[ModelSpec], float], seed: int, samples: int
+    design: MappedDesign, score: Callable[[ModelSpec], tuple[float, float]], seed: int, samples: int
 ) -> list[NetworkChip]:
-    """`samples` chips by the software twin: the same draws, through `as_spec`. `score` gives a network's R2."""
-    return [NetworkChip(k, "ok", "", score(as_spec(perturb(design, seed, k))), 0, 0.0) for k in range(samples)]
+    """`samples` chips by the software twin: the same draws, through `as_spec`.
+
+    `score` gives a network's R2, with its own readout and with one refitted to it.
+    """
+    chips = (as_spec(perturb(design, seed, k)) for k in range(samples))
+    return [NetworkChip(k, "ok", "", *score(chip), 0, 0.0) for k, chip in enumerate(chips)]
 
 
 def regime_counts(chips: Sequence[NeuronChip]) -> dict[str, int]:

@@ -14,13 +14,13 @@ from rich.console import Console
 from scipy.interpolate import PchipInterpolator
 
 from mtc_hw import __version__
-from mtc_hw.analysis.yields import clopper_pearson
+from mtc_hw.analysis.yields import Yield, clopper_pearson
 from mtc_hw.calibrate import CalibrationRecord, Plan, apply, bench, calibrate, load_plan, save_record, with_readout
 from mtc_hw.characterise import cells_for
 from mtc_hw.checkpoint import save_spec
 from mtc_hw.errors import UnmappableError
 from mtc_hw.findings import Findings, Stage
-from mtc_hw.findings_file import save_findings
+from mtc_hw.findings_file import load_findings, save_findings
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.design_file import save_design
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
@@ -54,7 +54,7 @@ class RunOptions:
     burn_in: int = 250  # samples
     test: int = 1000  # samples that count
     refit: int = 3000  # samples for a readout refit
-    chips: int = 3  # at transistor level
+    chips: int = 2  # at transistor level
     software_chips: int = 200
     threshold: float = 0.9  # R2 of a good chip
     jobs: int = 0
@@ -115,6 +115,7 @@ def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
         chain = Chain(options, split, trained.spec, design, load_plan("dc"), run)
         findings = _simulate(chain, trained, out, say, clock)
     save_findings(findings, out)
+    findings = load_findings(out)  # as `mtc-hw report` does, so that it writes the same page
     report = write_report(findings, out / "report.html")
     (out / "result.json").write_text(json.dumps(to_json(findings, report), indent=1) + "\n", encoding="utf-8")
     return findings
@@ -179,7 +180,7 @@ def _simulate(chain: Chain, trained: Trained, out: Path, say: Say, clock: Clock)
         "calibrated": calibrated,
     }
     runs = [behavioural, untrimmed_run, trimmed_run, *chip_runs]
-    good = np.array([chip.r2 for chip in twins], dtype=np.float64)
+    drawn, refitted = np.array([(chip.r2, chip.r2_refitted) for chip in twins], dtype=np.float64).reshape(-1, 2).T
     report = trained.report
     return Findings(
         spec=chain.spec,
@@ -194,17 +195,27 @@ def _simulate(chain: Chain, trained: Trained, out: Path, say: Say, clock: Clock)
         trace_time=trimmed_run.step * np.arange(len(trimmed_run.voltage), dtype=np.float64),
         software_voltage=on_grid(quantised.trace, trimmed_run),
         circuit_voltage=trimmed_run.voltage,
-        software_chips=good,
+        software_chips=drawn,
+        software_refitted=refitted,
         chips_raw=np.array(raw),
         chips_calibrated=np.array(calibrated),
         threshold=o.threshold,
-        yield_=clopper_pearson(int((good >= o.threshold).sum()), len(good)) if len(good) else None,
+        yield_=_yield(drawn, o.threshold),
+        yield_refitted=_yield(refitted, o.threshold),
         neuron_power=float(np.nanmean(trimmed_run.power)),
         simulated=len(runs) * design.count,
         failures=tuple(f"{each.deck}: {each.status}: {each.reason}" for one in runs for each in one.failed),
         seconds=clock.seconds,
         provenance=provenance(chain, trained),
     )
+
+
+def _yield(scores: Array, threshold: float) -> Yield | None:
+    return clopper_pearson(int((scores >= threshold).sum()), len(scores)) if len(scores) else None
+
+
+def _shown(found: Yield | None) -> dict[str, float] | None:
+    return None if found is None else vars(found) | {"value": found.value}
 
 
 MEANINGS = {
@@ -232,8 +243,11 @@ def on_grid(trace: Trace, layer: LayerRun) -> Array:
     return np.asarray(PchipInterpolator(trace.time, trace.voltage, axis=0)(grid))
 
 
-def _software_score(chain: Chain, spec: ModelSpec) -> float:
-    return chain.score(run_spec(spec, chain.test_inputs).prediction[:, 0])
+def _software_score(chain: Chain, spec: ModelSpec) -> tuple[float, float]:
+    """R2 of a chip's software twin, with the trained readout and with a refitted one."""
+    test = run_spec(spec, chain.test_inputs)
+    own = _refitted(chain, run_spec(spec, chain.refit_inputs).features)
+    return chain.score(test.prediction[:, 0]), chain.score(predict(test.features, own)[:, 0])
 
 
 def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, LayerRun, LayerRun]:
@@ -263,7 +277,7 @@ def _chips(
         record = trim(chain, chip)
         own = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
         fit_run = run_layers([own], "transistor", chain.refit_inputs, chain.run)[0]
-        record = with_readout(record, chain.design, refit(chain, own, fit_run))
+        record = with_readout(record, chain.design, _refitted(chain, layer_features(own, fit_run)))
         save_record(record, out / "calibration" / f"chip-{k}.json")
         final = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
         test_run = run_layers([final], "transistor", chain.test_inputs, chain.run)[0]
@@ -272,12 +286,12 @@ def _chips(
     return raw, tuple(calibrated), runs
 
 
-def refit(chain: Chain, design: MappedDesign, layer: LayerRun) -> Readout:
-    """Ridge of a chip's features on the last stretch of the training part."""
+def _refitted(chain: Chain, features: Array) -> Readout:
+    """Ridge of a chip's features (samples, N) on the last stretch of the training part."""
     kept = slice(chain.options.burn_in, None)
-    targets = chain.split.train.targets[-len(chain.refit_inputs) :]
-    tau = design.readout_tau / design.scale.second
-    return fit_readout(layer_features(design, layer)[kept], targets[kept], tau, chain.plan.readout.ridge)
+    targets = chain.split.train.targets[-len(features) :]
+    tau = chain.design.readout_tau / chain.design.scale.second
+    return fit_readout(features[kept], targets[kept], tau, chain.plan.readout.ridge)
 
 
 def provenance(chain: Chain, trained: Trained) -> dict[str, str]:
@@ -311,7 +325,8 @@ def to_json(findings: Findings, report: Path) -> dict[str, object]:
         "s_comp": findings.s_comp,
         "s_comm": findings.s_comm,
         "silent": findings.silent,
-        "yield": None if findings.yield_ is None else vars(findings.yield_) | {"value": findings.yield_.value},
+        "yield": _shown(findings.yield_),
+        "yield_refitted": _shown(findings.yield_refitted),
         "failures": list(findings.failures),
         "seconds": findings.seconds,
         "report": str(report),

@@ -49,6 +49,9 @@ class LifNetwork:
     def trainable(self) -> list[Tensor]:
         return [self.log_tau, self.weights, self.bias]
 
+    def confine(self) -> None:
+        """Nothing: a LIF layer has no circuit."""
+
     def voltage(self, inputs: Tensor, noise: float, generator: torch.Generator) -> Tensor:
         """Spikes (B, samples, N), one step a sample, for inputs (B, samples); `noise` as relative error of tau."""
         error = noise * torch.randn((len(inputs), len(self.bias)), generator=generator)

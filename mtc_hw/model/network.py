@@ -1,5 +1,6 @@
 """A hidden layer of MTC neurons: its trainable tensors, its virtual chips, and a `ModelSpec` run over a series."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,11 @@ Array = NDArray[np.float64]
 
 TYPICAL_ALPHA = (2.0, 2.0, 1.5, 1.5)
 TYPICAL_DELTA = (0.0, 0.0, -1.5, -1.5)
+ALPHA_REACH = (0.1, 3.5)
+DELTA_REACH = (-3.5, 3.5)
+SLOW_REACH = (1.0, 200.0)
+ULTRASLOW_REACH = (10.0, 1500.0)
+"""What training may ask for: inside the default converters' full scale, with room for a chip's trims."""
 """Ribar's wide burster; a spiking neuron has its first two elements."""
 
 
@@ -60,6 +66,14 @@ class Network:
             p = perturbed(p, len(inputs), noise, generator)
             current = current + noise * torch.randn((len(inputs), 1, len(self.bias)), generator=generator)
         return run(current, p, self.timing)
+
+    def confine(self) -> None:
+        """Bring the parameters back into what a circuit reaches."""
+        with torch.no_grad():
+            self.log_alpha.clamp_(*map(math.log, ALPHA_REACH))
+            self.delta.clamp_(*DELTA_REACH)
+            for row, reach in enumerate((SLOW_REACH, ULTRASLOW_REACH)):
+                self.log_tau[row].clamp_(*map(math.log, reach))
 
     def parameters(self) -> Parameters:
         lanes = len(self.bias)

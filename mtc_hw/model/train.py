@@ -32,20 +32,20 @@ class TrainOptions:
     """What a training depends on, besides its series. The same options give the same network on the same machine."""
 
     hidden: int = 64
-    iterations: int = 1400
+    iterations: int = 3400
     seconds: float | None = None  # cap on wall-clock: lowers `iterations` to what fits, so no longer reproducible
     seed: int = 0
     neuron: Literal["mtc", "lif"] = "mtc"
     integrator: Integrator = "split"
     substeps: int = 2
     curves: Literal["circuit", "linear"] = "circuit"
-    batch: int = 32
-    window: int = 650  # samples
-    burn_in: int = 250  # samples without loss at the start of a window
-    learning_rate: float = 1e-2
+    batch: int = 16
+    window: int = 500  # samples
+    burn_in: int = 200  # samples without loss at the start of a window
+    learning_rate: float = 7e-3
     warm_up: int = 100  # iterations
-    noise: tuple[float, float] = (0.02, 0.01)  # mismatch of each sample's own chip, first and second half
-    activity: float = 0.05  # weight of mean s
+    noise: tuple[float, float] = (0.02, 0.012)  # mismatch of each sample's own chip, first and second half
+    activity: float = 0.02  # weight of mean s
     excess: float = 0.3  # weight of mean relu(|V| - limit)^2
     limit: float = 3.2  # unit voltages
     input_scale: float = 0.7  # standard deviation of the initial input weights
@@ -70,9 +70,6 @@ class TrainReport:
     options: TrainOptions
     versions: dict[str, str] = field(default_factory=dict)
 
-
-QUICK = TrainOptions(hidden=32, iterations=500, batch=16, window=500, burn_in=200, noise=(0.01, 0.005))
-"""Some seconds' training, for trying the chain out."""
 
 REPORTED = 10
 """Iterations from one line of the history to the next."""
@@ -110,6 +107,7 @@ class Layer(Protocol):
     @property
     def synapse(self) -> Synapse: ...
     def trainable(self) -> list[Tensor]: ...
+    def confine(self) -> None: ...
     def voltage(self, inputs: Tensor, noise: float, generator: torch.Generator) -> Tensor: ...
 
 
@@ -118,8 +116,8 @@ def train(
 ) -> Trained:
     """Train a network on the split's training part and measure it on the test part.
 
-    Ctrl-C ends the training early: the network as trained so far is finished as usual, and the report says
-    `interrupted`. `start` is a layer to train on from, instead of the best of `options.candidates` random ones.
+    Ctrl-C ends the training early: the best network so far is finished as usual, and the report says `interrupted`.
+    `start` is a layer to train on from, instead of the best of `options.candidates` random ones.
     """
     o = options or TrainOptions()
     began = time.monotonic()
@@ -205,6 +203,32 @@ def rate(done: int, total: int, o: TrainOptions) -> float:
     return o.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done / total))
 
 
+class Best:
+    """The tensors at the lowest loss, averaged over `REPORTED` iterations: what Ctrl-C falls back on.
+
+    A training that runs to its end keeps its last tensors, which the vanishing learning rate has averaged.
+    """
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self._tensors = tensors
+        self._kept = [tensor.detach().clone() for tensor in tensors]
+        self._losses: list[float] = []
+        self._lowest = math.inf
+
+    def see(self, loss: float) -> None:
+        self._losses = [*self._losses[1 - REPORTED :], loss]
+        mean = sum(self._losses) / len(self._losses)
+        if len(self._losses) == REPORTED and mean < self._lowest:
+            self._lowest = mean
+            for kept, tensor in zip(self._kept, self._tensors, strict=True):
+                kept.copy_(tensor.detach())
+
+    def restore(self) -> None:
+        with torch.no_grad():
+            for kept, tensor in zip(self._kept, self._tensors, strict=True):
+                tensor.copy_(kept)
+
+
 def _descend(
     layer: Layer, examples: Examples, o: TrainOptions, generator: torch.Generator, shown: bool, began: float
 ) -> Descent:
@@ -212,7 +236,7 @@ def _descend(
     tensors = [tensor.requires_grad_() for tensor in layer.trainable()]
     optimiser = torch.optim.Adam(tensors, betas=(0.9, 0.99))
     history: list[tuple[int, float, float]] = []
-    pace = Pace(0, time.monotonic())
+    pace, best = Pace(0, time.monotonic()), Best(tensors)
     total, done, interrupted = o.iterations, 0, False
     with Progress(total, shown) as bar:
         try:
@@ -221,6 +245,7 @@ def _descend(
                 optimiser.param_groups[0]["lr"] = rate(done, total, o)
                 loss, fit, activity = _iterate(layer, tensors, optimiser, examples, o, noise, generator)
                 done += 1
+                best.see(loss)
                 if o.seconds is not None and done % REPORTED == 0:
                     total = _affordable(o, done, pace, began)
                 if done == 1 or done % REPORTED == 0:
@@ -230,6 +255,7 @@ def _descend(
                     bar.show(done, total, loss, fit, 1.0 - activity)
         except KeyboardInterrupt:
             interrupted = True
+            best.restore()
     for tensor in tensors:
         tensor.requires_grad_(False)
     return Descent(tuple(history), done, interrupted)
@@ -260,6 +286,7 @@ def _iterate(
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(tensors, 1.0)
     optimiser.step()
+    layer.confine()
     return float(loss.detach()), fit, float(seen.activity.detach())
 
 

@@ -72,6 +72,16 @@ def test_interruption_keeps_what_was_learned(split: Split, monkeypatch: pytest.M
     assert outcome.report.interrupted and outcome.report.iterations == 12 and outcome.spec is not None
 
 
+def test_interruption_falls_back_on_the_lowest_mean_loss() -> None:
+    tensor = torch.zeros(2)
+    best = training.Best([tensor])
+    for step, loss in enumerate([3.0] * training.REPORTED + [1.0] * training.REPORTED + [9.0] * 5):
+        tensor.fill_(step)
+        best.see(loss)
+    best.restore()
+    assert (tensor == 2 * training.REPORTED - 1).all()
+
+
 def test_a_cap_in_seconds_lowers_the_iterations(split: Split) -> None:
     outcome = train(split, replace(SMALL, iterations=10**6, seconds=0.1), progress=False)
     assert training.REPORTED <= outcome.report.iterations < 10**4
