@@ -68,15 +68,15 @@ def load_findings(folder: Path) -> Findings:
         with np.load(folder / "findings.npz", allow_pickle=False) as stored:
             arrays: dict[str, Any] = {name: np.asarray(stored[name], dtype=np.float64) for name in _ARRAYS}
             predictions = dict(zip(document["predictions"], np.asarray(stored["predictions"]), strict=True))
+        values: dict[str, Any] = {name: document[name] for name in _SCALARS} | arrays
+        values |= {name: None if document[name] is None else Yield(**document[name]) for name in _YIELDS}
         stages = tuple(Stage(name, meaning, tuple(r2)) for name, meaning, r2 in document["stages"])
         found = Findings(
             spec=load_spec(folder / "network.json"),
             stages=stages,
             predictions=predictions,
             failures=tuple(document["failures"]),
-            **{name: None if document[name] is None else Yield(**document[name]) for name in _YIELDS},
-            **arrays,
-            **{name: document[name] for name in _SCALARS},
+            **values,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

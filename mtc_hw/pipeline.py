@@ -294,11 +294,20 @@ def _refitted(chain: Chain, features: Array) -> Readout:
     return fit_readout(features[kept], targets[kept], tau, chain.plan.readout.ridge)
 
 
+def command(options: RunOptions) -> str:
+    """The command line that runs these options again; empty for options that no command line has."""
+    for shown, base in (("mtc-hw run", RunOptions()), ("mtc-hw run --quick", QUICK)):
+        if dataclasses.replace(options, seed=base.seed, jobs=base.jobs) == base:
+            return f"{shown} --seed {options.seed}"
+    return ""
+
+
 def provenance(chain: Chain, trained: Trained) -> dict[str, str]:
     """What is needed to make the run again."""
     o, technology = chain.options, chain.design.technology
     packages = ("torch", "numpy", "scipy", "PySpice", "scikit-learn")
     return {
+        "command": command(o),
         "mtc_hw": __version__,
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in packages},

@@ -31,7 +31,8 @@ STAGES = {  # P. Tol's bright scheme, safe for the colour-blind
     "quantised": "#55b7dd",
     "behavioural": "#aa3377",
     "transistor": "#ee6677",
-    "mismatched": "#ccaa33",
+    "untrimmed": "#bbbbbb",
+    "mismatch": "#ccaa33",
     "calibrated": "#228833",
 }
 """Colour of each stage, the same in every figure."""
@@ -151,7 +152,7 @@ def iv(findings: Findings, width: float = WIDE) -> Figure:
     grid = figure.subplots(*shape, sharex=True, sharey="col" if narrow else "row", squeeze=False)
     for place, each in enumerate(shown):
         panels = grid[:, place] if narrow else grid[place]
-        _iv_panels(panels, findings, each, narrow)
+        _iv_panels(list(panels), findings, each, narrow)
     figure.supxlabel(VOLTAGE, fontsize=9.0)
     figure.supylabel("current (unit currents)", fontsize=9.0)
     _legend(figure, grid[0, 0], width)
@@ -237,7 +238,7 @@ def monte_carlo(findings: Findings, width: float = WIDE) -> Figure:
     """R2 of the software twin's chips as a histogram; above it each transistor-level chip, raw and calibrated."""
     figure = Figure(figsize=(width, 3.7), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.0, 2.4])
-    rows = {"mismatched": findings.chips_raw, "calibrated": findings.chips_calibrated}
+    rows = {"mismatch": findings.chips_raw, "calibrated": findings.chips_calibrated}
     if findings.chips_raw.shape == findings.chips_calibrated.shape:
         for raw, calibrated in zip(findings.chips_raw, findings.chips_calibrated, strict=True):
             upper.plot(nines([raw, calibrated]), [1, 0], color=FAINT, linewidth=1.0, zorder=1)
@@ -251,15 +252,20 @@ def monte_carlo(findings: Findings, width: float = WIDE) -> Figure:
     upper.spines["bottom"].set_visible(False)
     upper.set_title("transistor-level chips")
     upper.set_ylabel("state")
-    place = nines(_finite(findings.software_chips))
-    if place.size:
-        edges = np.linspace(place.min(), place.max() + 1e-6, int(np.clip(np.sqrt(place.size), 5, 30)) + 1)
-        lower.hist(place, bins=list(edges), color=colour("software"), alpha=0.75)
-    lower.set_title(f"{findings.software_chips.size} chips by the software twin, not calibrated")
+    groups = {"as drawn": findings.software_chips, "readout refitted": findings.software_refitted}
+    places = {name: nines(_finite(values)) for name, values in groups.items()}
+    everything = np.concatenate(list(places.values()))
+    if everything.size:
+        bins = int(np.clip(2.0 * np.sqrt(findings.software_chips.size), 5, 40))
+        edges = np.linspace(everything.min(), everything.max() + 1e-6, bins + 1)
+        for (name, place), shade in zip(places.items(), ("mismatch", "calibrated"), strict=True):
+            lower.hist(place, bins=list(edges), color=colour(shade), alpha=0.7, label=name)
+        lower.legend(loc="upper left")
+    lower.set_title(f"{findings.software_chips.size} chips by the software twin, codes not trimmed")
     lower.set_ylabel("chips")
     upper.axvline(float(nines(findings.threshold)), color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
-    _r2_axis(lower, [*findings.software_chips, *findings.chips_raw, *findings.chips_calibrated],
-             findings.threshold, width)  # fmt: skip
+    shown = [*groups.values(), findings.chips_raw, findings.chips_calibrated]
+    _r2_axis(lower, list(np.concatenate(shown)), findings.threshold, width)
     return figure
 
 

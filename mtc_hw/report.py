@@ -123,7 +123,8 @@ def subject(findings: Findings) -> str:
     """What was run, in one line."""
     task = findings.spec.task
     aim = "no task" if task is None else f"{task.name}, {task.horizon:g} time units ahead"
-    return f"{findings.spec.neurons.count} neurons · {aim} · {findings.simulated} decks simulated, {len(findings.failures)} failed"
+    decks = f"{findings.simulated} decks simulated, {len(findings.failures)} failed"
+    return f"{findings.spec.neurons.count} neurons · {aim} · {decks}"
 
 
 def warnings(findings: Findings) -> list[str]:
@@ -191,7 +192,8 @@ def shapes(findings: Findings) -> list[tuple[str, int]]:
 
 def _chip_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
     groups = {
-        "software twin": findings.software_chips,
+        "software twin, as drawn": findings.software_chips,
+        "software twin, readout refitted": findings.software_refitted,
         "transistors, raw": findings.chips_raw,
         "transistors, calibrated": findings.chips_calibrated,
     }
@@ -205,13 +207,14 @@ def _chip_rows(findings: Findings) -> list[tuple[str, str, str, str]]:
 
 
 def _yield_text(findings: Findings) -> str:
-    if findings.yield_ is None:
+    if findings.yield_ is None or findings.yield_refitted is None:
         return "No chips were drawn for the software twin, so there is no yield."
-    rate = findings.yield_
-    return (
-        f"{rate.good} of {rate.total} chips reach {findings.threshold:g}: a yield of {percent(rate.value)},"
+    sentences = [
+        f"{rate.good} of {rate.total} chips reach {findings.threshold:g} {how}: a yield of {percent(rate.value)},"
         f" 95 % Clopper-Pearson interval {percent(rate.low)} to {percent(rate.high)}."
-    )
+        for rate, how in ((findings.yield_, "as drawn"), (findings.yield_refitted, "with a refitted readout"))
+    ]
+    return " ".join(sentences)
 
 
 def _seconds(findings: Findings) -> list[tuple[str, str, int]]:

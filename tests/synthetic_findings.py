@@ -15,7 +15,7 @@ MEANINGS = {
     "quantised": "every parameter rounded to its converter's steps",
     "behavioural": "ideal amplifiers in ngspice",
     "transistor": "transistors in ngspice, biases trimmed once for all chips",
-    "mismatched": "devices drawn with mismatch, a chip a value",
+    "mismatch": "devices drawn with mismatch, a chip a value",
     "calibrated": "the same chips after their own trims and a refitted readout",
 }
 LEVELS = {"software": 0.988, "refined": 0.987, "quantised": 0.984, "behavioural": 0.979, "transistor": 0.951}
@@ -34,7 +34,7 @@ def findings(count: int = 64, samples: int = 1250, seed: int = 0) -> Findings:
     twins = 1.0 - 10.0 ** rng.normal(-0.95, 0.35, 200)
     software, circuit = simulate(spec, target), simulate(nearby(spec, rng), target)
     stages = [Stage(name, MEANINGS[name], (value,)) for name, value in LEVELS.items()]
-    groups = {"mismatched": chips, "calibrated": calibrated}
+    groups = {"mismatch": chips, "calibrated": calibrated}
     stages += [Stage(name, MEANINGS[name], tuple(v)) for name, v in groups.items()]
     return Findings(
         spec=spec,
@@ -50,10 +50,12 @@ def findings(count: int = 64, samples: int = 1250, seed: int = 0) -> Findings:
         software_voltage=software,
         circuit_voltage=circuit,
         software_chips=twins,
+        software_refitted=1.0 - 0.3 * (1.0 - twins),
         chips_raw=chips,
         chips_calibrated=calibrated,
         threshold=0.9,
         yield_=clopper_pearson(int((twins >= 0.9).sum()), twins.size),
+        yield_refitted=clopper_pearson(int((1.0 - 0.3 * (1.0 - twins) >= 0.9).sum()), twins.size),
         neuron_power=43.2e-9,
         simulated=8 * count,
         failures=(),
@@ -66,7 +68,7 @@ def findings(count: int = 64, samples: int = 1250, seed: int = 0) -> Findings:
             "technology": "generic",
             "temperature": "27 C",
             "supply": "1.8 V",
-            "command": "mtc-hw demo --seed 1 --out demo",
+            "command": "mtc-hw run --seed 1 --out demo",
         },
     )
 
@@ -82,14 +84,16 @@ def failed(count: int = 2) -> Findings:
             Stage("software", f"float {ATTACK}", (0.62,)),
             Stage(f"odd {ATTACK} $x_2$", "a stage that the report does not know", (-41.0,)),
             Stage("transistor", "transistors", (float("nan"),)),
-            Stage("mismatched", "chips", (float("nan"), -0.1)),
+            Stage("mismatch", "chips", (float("nan"), -0.1)),
         ),
         predictions={"software": np.zeros(300), "transistor": np.full(300, np.nan)},
         circuit_voltage=circuit,
         software_chips=np.empty(0),
+        software_refitted=np.empty(0),
         chips_raw=np.array([np.nan, -0.1]),
         chips_calibrated=np.empty(0),
         yield_=None,
+        yield_refitted=None,
         neuron_power=float("nan"),
         failures=tuple(f"neuron{k}: timestep too small {ATTACK}" for k in range(40)),
         provenance={f"key {ATTACK}": f"value {ATTACK}"},
