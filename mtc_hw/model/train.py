@@ -32,7 +32,7 @@ class TrainOptions:
     """What a training depends on, besides its series. The same options give the same network on the same machine."""
 
     hidden: int = 64
-    iterations: int = 3400
+    iterations: int = 3000
     seconds: float | None = None  # cap on wall-clock: lowers `iterations` to what fits, so no longer reproducible
     seed: int = 0
     neuron: Literal["mtc", "lif"] = "mtc"
@@ -42,10 +42,10 @@ class TrainOptions:
     batch: int = 16
     window: int = 500  # samples
     burn_in: int = 200  # samples without loss at the start of a window
-    learning_rate: float = 7e-3
+    learning_rate: float = 1e-2
     warm_up: int = 100  # iterations
-    noise: tuple[float, float] = (0.02, 0.012)  # mismatch of each sample's own chip, first and second half
-    activity: float = 0.02  # weight of mean s
+    noise: tuple[float, float] = (0.015, 0.008)  # mismatch of each sample's own chip, first and second half
+    activity: float = 0.01  # weight of mean s
     excess: float = 0.3  # weight of mean relu(|V| - limit)^2
     limit: float = 3.2  # unit voltages
     input_scale: float = 0.7  # standard deviation of the initial input weights
