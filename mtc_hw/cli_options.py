@@ -1,7 +1,8 @@
-"""The options that several commands share."""
+"""The options that several commands share, and how they answer."""
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,3 +21,7 @@ Size = Annotated[float, typer.Option(min=0.2, max=100.0, help="Width and length 
 ChipSeed = Annotated[int | None, typer.Option(help="Root seed of a virtual chip; no mismatch when not given.")]
 Sample = Annotated[int, typer.Option(min=0, help="Number of the virtual chip of that seed.")]
 Given = Annotated[str, typer.Argument(help="Preset, neuron file (.toml), checkpoint or design.")]
+
+
+def emit(as_json: bool, values: dict[str, Any], text: str) -> None:
+    print(json.dumps(values, allow_nan=False) if as_json else text)

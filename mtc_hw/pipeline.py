@@ -30,7 +30,7 @@ from mtc_hw.metrics import r2
 from mtc_hw.model.network import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.model.train import Trained, TrainOptions, train
-from mtc_hw.montecarlo import software_chips, write_table
+from mtc_hw.montecarlo import NetworkChip, software_chips, write_table
 from mtc_hw.netlist.deck import write_decks
 from mtc_hw.readout import fit_readout, predict
 from mtc_hw.report import write_report
@@ -113,7 +113,7 @@ def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
     clock.lap("mapping")
     with open_workers(Workers(jobs=options.jobs)) as run:
         chain = Chain(options, split, trained.spec, design, load_plan("dc"), run)
-        findings = _simulate(chain, trained, out, say, clock)
+        findings = _findings(chain, trained, _simulate(chain, out, say, clock), clock.seconds)
     save_findings(findings, out)
     findings = load_findings(out)  # as `mtc-hw report` does, so that it writes the same page
     report = write_report(findings, out / "report.html")
@@ -147,18 +147,32 @@ class Clock:
         self._start = now
 
 
-def _simulate(chain: Chain, trained: Trained, out: Path, say: Say, clock: Clock) -> Findings:
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What the stages after training gave."""
+
+    behavioural: LayerRun
+    trimmed: MappedDesign  # the nominal chip's codes after its trims
+    untrimmed_run: LayerRun
+    trimmed_run: LayerRun
+    twins: list[NetworkChip]
+    raw: tuple[float, ...]  # R2 of each transistor-level chip
+    calibrated: tuple[float, ...]
+    chip_runs: list[LayerRun]
+
+    @property
+    def runs(self) -> list[LayerRun]:
+        return [self.behavioural, self.untrimmed_run, self.trimmed_run, *self.chip_runs]
+
+
+def _simulate(chain: Chain, out: Path, say: Say, clock: Clock) -> Measured:
     o, design, inputs = chain.options, chain.design, chain.test_inputs
-    software, refined, quantised = (
-        run_spec(spec, inputs, step)
-        for spec, step in ((chain.spec, None), (chain.spec, chain.spec.step / 4), (as_spec(design), None))
-    )
     say(f"simulating {design.count} neurons, behavioural level")
     behavioural = run_layers([design], "behavioural", inputs, chain.run)[0]
     write_decks(layer_decks(design, "behavioural", inputs), out / "deck" / "behavioural")
     clock.lap("behavioural")
     say("trimming the nominal chip and simulating it, transistor level")
-    trimmed, untrimmed_run, trimmed_run = _transistor(chain, out)
+    trimmed, before, after = _transistor(chain, out)
     clock.lap("transistor")
     say(f"{o.software_chips} mismatched chips in software")
     twins = software_chips(design, lambda spec: _software_score(chain, spec), o.seed, o.software_chips)
@@ -167,45 +181,48 @@ def _simulate(chain: Chain, trained: Trained, out: Path, say: Say, clock: Clock)
     say(f"{o.chips} mismatched chips at transistor level, before and after calibration")
     raw, calibrated, chip_runs = _chips(chain, trimmed, out)
     clock.lap("chips")
+    return Measured(behavioural, trimmed, before, after, twins, raw, calibrated, chip_runs)
+
+
+def _findings(chain: Chain, trained: Trained, found: Measured, seconds: dict[str, float]) -> Findings:
+    o, inputs, report = chain.options, chain.test_inputs, trained.report
+    quantised = run_spec(as_spec(chain.design), inputs)
     predictions = {
-        "software": software.prediction[:, 0],
+        "software": run_spec(chain.spec, inputs).prediction[:, 0],
+        "refined": run_spec(chain.spec, inputs, chain.spec.step / 4).prediction[:, 0],
         "quantised": quantised.prediction[:, 0],
-        "behavioural": answer(design, behavioural),
-        "transistor": answer(trimmed, trimmed_run),
+        "behavioural": answer(chain.design, found.behavioural),
+        "untrimmed": answer(chain.design, found.untrimmed_run),
+        "transistor": answer(found.trimmed, found.trimmed_run),
     }
-    scores = {name: (chain.score(y),) for name, y in predictions.items()} | {
-        "refined": (chain.score(refined.prediction[:, 0]),),
-        "untrimmed": (chain.score(answer(design, untrimmed_run)),),
-        "mismatch": raw,
-        "calibrated": calibrated,
-    }
-    runs = [behavioural, untrimmed_run, trimmed_run, *chip_runs]
-    drawn, refitted = np.array([(chip.r2, chip.r2_refitted) for chip in twins], dtype=np.float64).reshape(-1, 2).T
-    report = trained.report
+    scores: dict[str, tuple[float, ...]] = {name: (chain.score(y),) for name, y in predictions.items()}
+    scores |= {"mismatch": found.raw, "calibrated": found.calibrated}
+    drawn, refitted = (np.array([getattr(c, name) for c in found.twins], float) for name in ("r2", "r2_refitted"))
+    voltage, step = found.trimmed_run.voltage, found.trimmed_run.step
     return Findings(
         spec=chain.spec,
         stages=tuple(Stage(name, meaning, scores[name]) for name, meaning in MEANINGS.items()),
         s_comp=report.s_comp,
         s_comm=report.s_comm,
         silent=report.silent / chain.spec.neurons.count,
-        time=input_spacing(design) * np.arange(len(inputs), dtype=np.float64),
+        time=input_spacing(chain.design) * np.arange(len(inputs), dtype=np.float64),
         target=chain.split.test.targets[: len(inputs)],
         predictions=predictions,
         burn_in=o.burn_in,
-        trace_time=trimmed_run.step * np.arange(len(trimmed_run.voltage), dtype=np.float64),
-        software_voltage=on_grid(quantised.trace, trimmed_run),
-        circuit_voltage=trimmed_run.voltage,
+        trace_time=step * np.arange(len(voltage), dtype=np.float64),
+        software_voltage=on_grid(quantised.trace, found.trimmed_run),
+        circuit_voltage=voltage,
         software_chips=drawn,
         software_refitted=refitted,
-        chips_raw=np.array(raw),
-        chips_calibrated=np.array(calibrated),
+        chips_raw=np.array(found.raw),
+        chips_calibrated=np.array(found.calibrated),
         threshold=o.threshold,
         yield_=_yield(drawn, o.threshold),
         yield_refitted=_yield(refitted, o.threshold),
-        neuron_power=float(np.nanmean(trimmed_run.power)),
-        simulated=len(runs) * design.count,
-        failures=tuple(f"{each.deck}: {each.status}: {each.reason}" for one in runs for each in one.failed),
-        seconds=clock.seconds,
+        neuron_power=float(np.nanmean(found.trimmed_run.power)),
+        simulated=len(found.runs) * chain.design.count,
+        failures=tuple(f"{e.deck}: {e.status}: {e.reason}" for run in found.runs for e in run.failed),
+        seconds=seconds,
         provenance=provenance(chain, trained),
     )
 

@@ -73,3 +73,13 @@ def runner():
     """Two workers of the library driver, started once for all tests."""
     with open_workers(Workers(jobs=2, timeout=60.0)) as run:
         yield run
+
+
+@pytest.fixture(scope="session")
+def small_network():
+    """A hardly trained network of four neurons on the Mackey-Glass task."""
+    from mtc_hw.model.tasks import mackey_glass_split
+    from mtc_hw.model.train import TrainOptions, train
+
+    options = TrainOptions(hidden=4, iterations=10, candidates=1, batch=4)
+    return train(mackey_glass_split(2000, 1000), options, progress=False).spec

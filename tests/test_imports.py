@@ -25,12 +25,12 @@ LAYERS = [
     ["sources", "characterise", "calibrate", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     ["model", "prediction", "neuron_run", "exports", "pipeline", "doctor"],
-    ["cli", "cli_options", "__main__"],
+    ["cli_options", "cli_stages", "cli", "__main__"],
 ]
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 HOME = {
     "torch": r"mtc_hw\.model(\..*)?",
-    "PySpice": r"mtc_hw\.simulate\.pyspice",
+    "PySpice": r"mtc_hw\.simulate\.libngspice",
     "jinja2": r"mtc_hw\.(netlist|report)(\..*)?",
     "matplotlib": r"mtc_hw\.(.*\.)?(report|plots)(\..*)?",
 }

@@ -64,9 +64,8 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         "readout": dacs["readout"].encode(_readout_weights(spec)),
     }
     drawn = total - parasitic(cells, present)
-    violations = _unreachable(wanted, codes, dacs, present) + _limits(bias, drawn, present, cells, options)
-    violations += _unfolded(spec)
-    if violations:
+    limits = _limits(bias, drawn, present, cells, options)
+    if violations := _unreachable(wanted, codes, dacs, present) + limits + _unfolded(spec):
         raise UnmappableError(violations)
     return MappedDesign(
         technology=technology,

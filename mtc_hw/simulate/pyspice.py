@@ -1,4 +1,4 @@
-"""The library driver: PySpice's NgSpiceShared, hardened. Only worker processes import this module's PySpice.
+"""The library driver: PySpice's NgSpiceShared, hardened. Only worker processes run it.
 
 PySpice is GPL-3 and libngspice can take its process down with it, so both live in replaceable processes.
 """
@@ -65,64 +65,6 @@ def _simulator() -> Any:
     both an empty one."""
     os.environ["NGSPICE_LIBRARY_PATH"] = library()
     logging.getLogger("PySpice").setLevel(logging.CRITICAL)
-    return _hardened_class()()
+    from mtc_hw.simulate.libngspice import Simulator
 
-
-def _hardened_class() -> type[Any]:
-    from PySpice.Spice.NgSpice.Shared import FFI, NgSpiceShared, ffi, ffi_string_utf8
-
-    class Simulator(NgSpiceShared):  # type: ignore[misc]
-        """NgSpiceShared that leaves the verdict to `judge`: PySpice takes any note on stderr for an error."""
-
-        def __init__(self) -> None:
-            self.ended = False
-            super().__init__()
-            self.command("set num_threads=1")
-            self.command("set noaskquit")
-
-        @staticmethod
-        def _send_char(message_c: Any, _id: int, user_data: Any) -> int:
-            own = ffi.from_handle(user_data)
-            prefix, _, content = ffi_string_utf8(message_c).partition(" ")
-            (own._stderr if prefix == "stderr" else own._stdout).append(content)
-            return 0
-
-        @staticmethod
-        def _exit(status: int, _immediate: bool, _quit: bool, _id: int, user_data: Any) -> int:
-            ffi.from_handle(user_data).ended = True
-            return status
-
-        def command(self, text: str) -> bool:
-            return not self._ngspice_shared.ngSpice_Command(text.encode("ascii"))
-
-        def load(self, text: str) -> bool:
-            lines = [ffi.new("char[]", line.encode("ascii")) for line in text.splitlines() if line]
-            return not self._ngspice_shared.ngSpice_Circ(
-                ffi.new("char *[]", [*lines, ffi.new("char[]", b""), FFI.NULL])
-            )
-
-        def vectors(self, plot: str) -> dict[str, Any]:
-            """Vectors by the names that a raw file has: v(node), i(source)."""
-            found = {}
-            for vector in self.plot(None, plot).values():
-                name = vector._name.lower()
-                if name.endswith("#branch"):
-                    name = f"i({name.removesuffix('#branch')})"
-                elif name not in ("time", "v-sweep") and "(" not in name:
-                    name = f"v({name})"
-                found[name] = np.array(vector._data, dtype=np.float64)
-            return found
-
-        def tidy(self) -> None:
-            """Without it a run leaks 0.2 MB, the next is slower, and one without a plot would find this one's."""
-            if not self.ended:
-                self.command("destroy all")
-                self.command("remcirc")
-                self.clear_output()
-
-        def take_log(self) -> str:
-            lines = [*self._stdout, *self._stderr]
-            self.clear_output()
-            return "\n".join(lines)
-
-    return Simulator
+    return Simulator()
