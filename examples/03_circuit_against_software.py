@@ -16,6 +16,5 @@ def main() -> None:
         print(f"mean interval differs by {result.comparison.differences.interval_mean:.2%}")
 
 
-# Worker processes import this file again, so the guard is needed.
 if __name__ == "__main__":
     main()

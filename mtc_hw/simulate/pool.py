@@ -1,14 +1,16 @@
 """Many decks in parallel: spawned, replaceable workers with a time limit, by pebble's process pool."""
 
 import dataclasses
-import multiprocessing
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, TimeoutError
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
+from typing import Any, Literal, Protocol
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -47,6 +49,24 @@ class Runner(Protocol):
     def __call__(self, decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]: ...
 
 
+class _Process(SpawnProcess):
+    """A spawned process that does not import the caller's script: it needs no `if __name__ == "__main__"` there, and
+    a script from standard input, which no file holds, works too."""
+
+    @staticmethod
+    def _Popen(process: Any) -> Any:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return SpawnProcess._Popen(process)
+        finally:
+            sys.modules["__main__"] = script
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
 @contextmanager
 def open_workers(workers: Workers) -> Iterator[Runner]:
     """Worker processes for several batches. Raises SimulatorMissingError when ngspice is not installed.
@@ -54,10 +74,9 @@ def open_workers(workers: Workers) -> Iterator[Runner]:
     Leaving the block by an exception, Ctrl-C included, kills the runs that are under way.
     """
     require(workers.driver)
-    spawn = multiprocessing.get_context("spawn")
     with (
         tempfile.TemporaryDirectory(prefix="mtc_hw_") as home,
-        ProcessPool(workers.count, RECYCLE, initializer=_settle, initargs=(home,), context=spawn) as pool,
+        ProcessPool(workers.count, RECYCLE, initializer=_settle, initargs=(home,), context=_Context()) as pool,
     ):
 
         def run(decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]:

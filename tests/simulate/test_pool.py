@@ -1,6 +1,8 @@
 import glob
 import os
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -226,3 +228,21 @@ def test_a_library_path_to_nowhere_is_named_with_the_remedy(monkeypatch):
 def test_as_many_workers_as_processors_unless_told_otherwise():
     assert Workers().count == len(os.sched_getaffinity(0))
     assert Workers(jobs=3).count == 3
+
+
+SCRIPT = """
+from mtc_hw.netlist.deck import Deck
+from mtc_hw.simulate.pool import Workers, simulate
+
+text = "* rc\\nR1 a 0 1k\\nC1 a 0 1u\\n.ic v(a)=1\\n.save v(a)\\n.tran 1e-5 1e-3\\n.end\\n"
+print(simulate([Deck("rc", text, ("v(a)",), 1e-3)], Workers(jobs=1))[0].status)
+"""
+
+
+@pytest.mark.parametrize("way", ["file", "standard input"])
+def test_a_script_needs_no_guard_against_being_imported_by_the_workers(way, tmp_path):
+    file = tmp_path / "script.py"
+    file.write_text(SCRIPT)
+    command, text = ([sys.executable, str(file)], "") if way == "file" else ([sys.executable, "-"], SCRIPT)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False)
+    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
