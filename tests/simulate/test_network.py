@@ -22,7 +22,7 @@ def test_the_behavioural_layer_follows_the_software_network(design, runner):
     layer = run_layers([design], "behavioural", INPUTS, runner)[0]
     software = run_spec(as_spec(design), INPUTS, step=1.0 / 16)
     assert layer.failed == ()
-    # At a spike's edge the voltage moves 3 units a tau_m: hundredths of a tau_m show as a tenth (measured: 0.015 rms).
+    # A spike's edge moves 3 units a tau_m: hundredths of a tau_m show as a tenth (measured: 0.015 rms).
     error = layer.voltage[::GRID] - software.trace.voltage[::16]
     assert np.sqrt(np.mean(error**2)) < 0.03
     assert np.abs(error).max() < 0.15
