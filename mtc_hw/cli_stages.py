@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mtc_hw.cli_options import Bits, ChipSeed, Duration, Given, Jobs, Json, Level, Out, Sample, Size, Technology, emit
+from mtc_hw.cli_options import (
+    Bits,
+    ChipSeed,
+    Duration,
+    Given,
+    Jobs,
+    Json,
+    Level,
+    Out,
+    Record,
+    Sample,
+    Size,
+    Technology,
+    emit,
+)
 
 if TYPE_CHECKING:
     from mtc_hw.simulate.outcome import Outcome
@@ -47,6 +61,7 @@ def netlist(
     whole: Annotated[bool, typer.Option("--whole", help="A network in one deck, with synapses and readout.")] = False,
     seed: ChipSeed = None,
     sample: Sample = 0,
+    record: Record = None,
     as_json: Json = False,
 ) -> None:
     """Export decks that plain `ngspice -b` runs.
@@ -58,7 +73,7 @@ def netlist(
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    design = design_of(source, bits, technology, size, seed, sample)
+    design = design_of(source, bits, technology, size, seed, sample, record)
     paths = write_decks(decks_of(source, design, level, duration, whole=whole), out)
     values = {"decks": [str(path) for path in paths], "design_digest": design.digest}
     emit(as_json, values, f"{len(paths)} deck{'s' if len(paths) > 1 else ''} in {out}")
@@ -136,6 +151,7 @@ def compare(
     bits: Bits = 8,
     seed: ChipSeed = None,
     sample: Sample = 0,
+    record: Record = None,
     jobs: Jobs = 0,
     as_json: Json = False,
 ) -> None:
@@ -148,7 +164,7 @@ def compare(
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    design = design_of(source, bits, technology, size, seed, sample)
+    design = design_of(source, bits, technology, size, seed, sample, record)
     values = compare_levels(source, design, level, duration, Workers(jobs=jobs))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")

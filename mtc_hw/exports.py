@@ -8,7 +8,7 @@ import numpy as np
 
 from mtc_hw.analysis.compare import Comparison, compare_traces
 from mtc_hw.analysis.yields import clopper_pearson
-from mtc_hw.calibrate import apply, bench, calibrate, load_plan, save_record, with_readout
+from mtc_hw.calibrate import apply, bench, calibrate, load_plan, load_record, save_record, with_readout
 from mtc_hw.characterise import cells_for
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import MappedDesign, as_spec
@@ -28,6 +28,7 @@ from mtc_hw.readout import fit_readout
 from mtc_hw.simulate.network import SETTLED, input_spacing, layer_decks, layer_features, run_layers
 from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.pool import Workers, open_workers
+from mtc_hw.simulate.progress import watched
 from mtc_hw.simulate.waveforms import to_trace
 from mtc_hw.sources import Source
 from mtc_hw.spec import Array, ModelSpec, Trace
@@ -37,18 +38,26 @@ REFIT = 3000  # samples of a readout refit
 
 
 def design_of(
-    source: Source, bits: int | None, technology: str, size: float, seed: int | None = None, sample: int = 0
+    source: Source,
+    bits: int | None,
+    technology: str,
+    size: float,
+    seed: int | None = None,
+    sample: int = 0,
+    record: Path | None = None,
 ) -> MappedDesign:
-    """The design that was given, or the mapping of the network or neuron that was; a virtual chip of it with a seed.
+    """The design that was given, or the mapping of the network or neuron that was.
 
-    `size` is the unit transistor's width and length, um.
+    With a seed a virtual chip of it, with a calibration record its codes. `size` is the unit transistor's width and
+    length, um. Raises DataError for the record of another design.
     """
     design = source.design
     if design is None:
         chosen = load_technology(technology)
         cells = cells_for(chosen, size * 1e-6, size * 1e-6)
         design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits))
-    return design if seed is None else perturb(design, seed, sample)
+    chip = design if seed is None else perturb(design, seed, sample)
+    return chip if record is None else apply(load_record(record), chip)
 
 
 def spec_of(source: Source) -> ModelSpec:
@@ -105,7 +114,8 @@ def draw_chips(
     out: Path,
 ) -> dict[str, Any]:
     """Virtual chips in ngspice: a table with a row a chip, the yield, the regimes. `duration` in tau_m."""
-    with open_workers(workers) as run:
+    with open_workers(workers) as opened:
+        run = watched(opened, "chips" if source.neuron is not None else "neurons")
         if source.neuron is not None:
             chips = neuron_chips(design, source.neuron, level, duration, seed, samples, run)
             wanted = regime_of(design, source.neuron, duration)
@@ -146,7 +156,7 @@ def compare_levels(
     spec, neuron = spec_of(source), source.neuron
     decks = decks_of(source, design, level, duration, whole=False)
     with open_workers(workers) as run:
-        outcomes = run(decks)
+        outcomes = watched(run, "neurons")(decks)
     software = _software(spec, source, design, duration)
     rows, compared = [], []
     for index, outcome in enumerate(outcomes):
@@ -199,7 +209,8 @@ def calibrate_chip(
     plan, spec = load_plan(plan_name), spec_of(source)
     nominal = dataclasses.replace(design, deviations=None)
     chip = perturb(nominal, seed, sample)
-    with open_workers(workers) as run:
+    with open_workers(workers) as opened:
+        run = watched(opened, "neurons")
         record = calibrate(nominal, spec, bench(chip, level, plan, run), plan)
         if spec.readout is not None:
             train = _task_parts(nominal).train

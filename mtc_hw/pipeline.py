@@ -37,6 +37,7 @@ from mtc_hw.report import write_report
 from mtc_hw.simulate.network import LayerRun, input_spacing, layer_decks, layer_features, run_layers
 from mtc_hw.simulate.ngspice import version as ngspice_version
 from mtc_hw.simulate.pool import Runner, Workers, open_workers, require
+from mtc_hw.simulate.progress import watched
 from mtc_hw.spec import Array, ModelSpec, Readout, Trace
 
 Say = Callable[[str], None]
@@ -112,7 +113,7 @@ def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
     save_design(design, out / "design.json")
     clock.lap("mapping")
     with open_workers(Workers(jobs=options.jobs)) as run:
-        chain = Chain(options, split, trained.spec, design, load_plan("dc"), run)
+        chain = Chain(options, split, trained.spec, design, load_plan("dc"), watched(run, "neurons", progress))
         findings = _findings(chain, trained, _simulate(chain, out, say, clock), clock.seconds)
     save_findings(findings, out)
     findings = load_findings(out)  # as `mtc-hw report` does, so that it writes the same page

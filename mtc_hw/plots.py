@@ -326,5 +326,6 @@ def inline_svg(figure: Figure, name: str) -> str:
     svg = re.sub(r'<style type="text/css">.*?</style>|<metadata>.*?</metadata>', "", svg, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"| (?:width|height)="[\d.]+pt"', "", svg)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    # Coordinates to a hundredth of a point; figures in the text stay whole.
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag.group()), svg)
     return svg.replace(INK, "currentColor").replace(FAINT, "var(--faint)")

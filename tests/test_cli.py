@@ -224,3 +224,17 @@ def test_interrupting_a_training_keeps_the_best_network(tmp_path):
     result = json.loads(out)
     assert result["interrupted"] is True
     assert Path(result["checkpoint"]).is_file()
+
+
+@pytest.mark.slow
+def test_a_calibration_gives_its_codes_to_its_own_design_only(capsys, tmp_path):
+    record = tmp_path / "chip.json"
+    done = call_json(capsys, "calibrate", "tonic", "--seed", 4, "--out", record)
+    assert done["calibrated"] == done["neurons"] == 1
+    arguments = ["--level", "transistor", "--duration", 100, "--seed", 4]
+    plain = call_json(capsys, "netlist", "tonic", *arguments, "--out", tmp_path / "a")
+    trimmed = call_json(capsys, "netlist", "tonic", *arguments, "--record", record, "--out", tmp_path / "b")
+    assert plain["design_digest"] != trimmed["design_digest"]
+    code, _, err = call(capsys, "netlist", "bursting", *arguments, "--record", record, "--out", tmp_path / "c")
+    assert code == 2
+    assert "this calibration is of design" in err

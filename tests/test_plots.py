@@ -37,3 +37,10 @@ def test_a_figure_has_the_same_bytes_each_time():
 def test_nines_grow_with_r2_and_count_decades_of_loss():
     assert nines([0.0, 0.9, 0.99]) == pytest.approx([0.0, 1.0, 2.0])
     assert np.isfinite(nines(1.0))
+
+
+def test_figures_in_an_svg_keep_their_digits():
+    found = findings(count=2, samples=200)
+    svg = inline_svg(error_budget(found.stages, found.threshold, WIDE), "b")
+    for stage in found.stages:
+        assert f">{np.median(stage.r2):.3f}".replace("-", "\u2212") in svg
