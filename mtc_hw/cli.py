@@ -47,12 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except typer.TyperException as error:
         code = _fail(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; what was written so far stays", file=sys.stderr)
         code = INTERRUPTED
     except BrokenPipeError:
         code = 1
     except OSError as error:
         code = _fail(f"{error.filename or ''}: {error.strerror or error}")
+    if code == INTERRUPTED:
+        print("interrupted; what was written so far stays", file=sys.stderr)
     sys.exit(code or 0)
 
 

@@ -238,3 +238,22 @@ def test_a_calibration_gives_its_codes_to_its_own_design_only(capsys, tmp_path):
     code, _, err = call(capsys, "netlist", "bursting", *arguments, "--record", record, "--out", tmp_path / "c")
     assert code == 2
     assert "this calibration is of design" in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_during_simulation_ends_soon_and_leaves_nothing_running(tmp_path):
+    command = [sys.executable, "-m", "mtc_hw", "montecarlo", "bursting", "--level", "transistor", "--samples", "50"]
+    process = subprocess.Popen(
+        [*command, "--duration", "20000", "--out", str(tmp_path / "m")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    time.sleep(8.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert list(tmp_path.glob("mtc_hw_*")) == []
