@@ -4,7 +4,6 @@ The calibrator sees a chip only through `measure(codes) -> Observables`; its dev
 """
 
 import dataclasses
-import json
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from scipy.optimize import least_squares
 
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, parasitic
-from mtc_hw.hardware.design_file import plain, read_fields
+from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.netlist.bench import FILTER_CLAMP, sweep_deck
 from mtc_hw.netlist.views import Level
 from mtc_hw.resources import folder
@@ -247,26 +246,42 @@ def _trim(
 def _fit(design: MappedDesign, target: ModelSpec, branch: int, neuron: int, seen: Observables) -> tuple[float, float]:
     """Gain, unit currents, and zero crossing, unit voltages, of one measured OTA."""
     x, current = seen.voltage, seen.current[branch, :, neuron]
-    if branch >= LEAK:
-        curve = design.cells.leak_curve if branch == LEAK else design.cells.filter_curve
-        sign = -1.0 if branch == LEAK else 1.0
-        inside = np.abs(x - (0.0 if branch == LEAK else FILTER_CLAMP)) < 3.0
-        return _fit_shape(x[inside], sign * current[inside], curve)
-    return _fit_shape(x, SIGNS[branch] * current, None)
+    if branch < LEAK:
+        return _fit_tanh(x, SIGNS[branch] * current)
+    sign, centre = (-1.0, 0.0) if branch == LEAK else (1.0, FILTER_CLAMP)
+    cells, neurons = design.cells, target.neurons
+    # The measured cell's shape, or, where a level's OTA is what the model assumes, that one: whichever fits.
+    leak, follower = (cells.leak_curve, neurons.leak_curve), (cells.filter_curve, neurons.filter_curve)
+    inside = np.abs(x - centre) < 3.0
+    fits = [_fit_wide(x[inside], sign * current[inside], curve) for curve in (leak if branch == LEAK else follower)]
+    return min(fits)[1:]
 
 
-def _fit_shape(x: Array, current: Array, curve: Curve | None) -> tuple[float, float]:
-    """Least squares of gain * shape(x - crossing); a tanh also gets a constant and a slope: output conductance."""
+def _fit_wide(x: Array, current: Array, curve: Curve | None) -> tuple[float, float, float]:
+    """Cost, gain and zero crossing of gain * curve(x - crossing); None is the straight line."""
 
     def residual(p: Array) -> Array:
-        if curve is not None:
-            return np.asarray(p[0] * curve(x - p[1]) - current)
+        at = x - p[1]
+        return np.asarray(p[0] * (at if curve is None else curve(at)) - current)
+
+    found = least_squares(residual, _guess(x, current))
+    return float(found.cost), float(found.x[0]), float(found.x[1])
+
+
+def _fit_tanh(x: Array, current: Array) -> tuple[float, float]:
+    """Gain and middle of gain * tanh(x - middle), beside a constant and a slope, the output conductance."""
+
+    def residual(p: Array) -> Array:
         return np.asarray(p[0] * np.tanh(x - p[1]) + p[2] + p[3] * x - current)
 
-    middle = float(x[np.argmin(np.abs(current - 0.5 * (current[0] + current[-1])))])
-    start = [0.5 * (current[-1] - current[0]), middle]
-    found = least_squares(residual, start if curve is not None else [*start, 0.0, 0.0]).x
-    return float(found[0]), float(found[1])
+    gain, middle, *_ = least_squares(residual, [*_guess(x, current), 0.0, 0.0]).x
+    return float(gain), float(middle)
+
+
+def _guess(x: Array, current: Array) -> list[float]:
+    """Half the swing, and where half of it is reached."""
+    halfway = np.argmin(np.abs(current - 0.5 * (current[0] + current[-1])))
+    return [0.5 * float(current[-1] - current[0]), float(x[halfway])]
 
 
 def _trim_current(
@@ -339,18 +354,10 @@ def _with_codes(design: MappedDesign, bias: Array, reference: Array) -> MappedDe
 
 
 def save_record(record: CalibrationRecord, path: Path) -> None:
-    document = {"format": FORMAT, "version": VERSION, "record": plain(record)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    save_fields(record, path, FORMAT, VERSION)
 
 
 def load_record(path: Path) -> CalibrationRecord:
     """Raises DataError for a file that holds no calibration."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if (document["format"], document["version"]) != (FORMAT, VERSION):
-            raise DataError(f"{path} holds {document['format']} {document['version']}, expected {FORMAT} {VERSION}")
-        record: CalibrationRecord = read_fields(CalibrationRecord, document["record"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} holds no calibration: {error}; calibrate again") from None
+    record: CalibrationRecord = load_fields(CalibrationRecord, path, FORMAT, VERSION, "calibrate again")
     return record

@@ -1,6 +1,5 @@
 """Measures a technology's OTAs in ngspice: one DC sweep deck holds every bias and every finite difference."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from scipy.optimize import least_squares
 
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.cells import DEVICES, Cell, Cells
-from mtc_hw.hardware.design_file import plain, read_fields
+from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.lint import lint
@@ -65,19 +64,12 @@ def record_path(name: str, width: float, length: float) -> Path:
 
 
 def save_cells(cells: Cells, path: Path) -> None:
-    document = {"format": FORMAT, "version": VERSION, "cells": plain(cells)}
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    save_fields(cells, path, FORMAT, VERSION)
 
 
 def load_cells(path: Path) -> Cells:
     """Raises DataError for a file that holds no cells."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if (document["format"], document["version"]) != (FORMAT, VERSION):
-            raise DataError(f"{path} holds {document['format']} {document['version']}, expected {FORMAT} {VERSION}")
-        cells: Cells = read_fields(Cells, document["cells"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} holds no cells: {error}; characterise the technology again") from None
+    cells: Cells = load_fields(Cells, path, FORMAT, VERSION, "characterise the technology again")
     return cells
 
 
@@ -125,14 +117,15 @@ def _sweep_context(technology: Technology, columns: list[Column]) -> dict[str, o
         "low": technology.analog_ground - SWEEP,
         "high": technology.analog_ground + SWEEP,
         "step": RESOLUTION,
+        "end": technology.analog_ground + SWEEP - 0.5 * RESOLUTION,
     }
 
 
 def _run(technology: str, template: str, context: dict[str, object]) -> Waveforms:
     text = render(template, {"title": f"cells of {technology}", "wanted": CAPACITANCE_CURRENTS} | context)
     lint(text)
-    wanted = context.get("wanted", CAPACITANCE_CURRENTS)
-    deck = Deck("cells", text, tuple(wanted), None)  # type: ignore[arg-type]
+    wanted, end = context.get("wanted", CAPACITANCE_CURRENTS), context.get("end")
+    deck = Deck("cells", text, tuple(wanted), end)  # type: ignore[arg-type]
     outcome = simulate([deck], Workers(driver="ngspice", jobs=1))[0]
     if outcome.waveforms is None:
         raise DataError(f"characterising {technology}: {outcome.status}: {outcome.reason}")

@@ -232,11 +232,14 @@ def test_a_record_of_another_design_is_refused(mapped, network, record):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda d: d | {"version": 7}, "holds mtc_hw calibration 7, expected mtc_hw calibration 1"),
-        (lambda d: d | {"format": "mtc_hw design"}, "holds mtc_hw design 1, expected mtc_hw calibration 1"),
-        (lambda d: {}, "holds no calibration: 'format'; calibrate again"),
-        (lambda d: [], "holds no calibration: list indices .*; calibrate again"),
-        (lambda d: d | {"record": {}}, "holds no calibration: 'plan'; calibrate again"),
+        (lambda d: d | {"version": 7}, "holds mtc_hw calibration 7, expected mtc_hw calibration 1; calibrate again"),
+        (
+            lambda d: d | {"format": "mtc_hw design"},
+            "holds mtc_hw design 1, expected mtc_hw calibration 1; calibrate again",
+        ),
+        (lambda d: {}, "holds no mtc_hw calibration: 'format'; calibrate again"),
+        (lambda d: [], "holds no mtc_hw calibration: list indices .*; calibrate again"),
+        (lambda d: d | {"value": {}}, "holds no mtc_hw calibration: 'plan'; calibrate again"),
     ],
 )
 def test_what_holds_no_calibration_is_refused(record, tmp_path, change, text):
@@ -248,7 +251,9 @@ def test_what_holds_no_calibration_is_refused(record, tmp_path, change, text):
 
 
 def test_a_missing_record_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"^\S+gone\.json holds no calibration: \[Errno 2\] .*; calibrate again$"):
+    with pytest.raises(
+        DataError, match=r"^\S+gone\.json holds no mtc_hw calibration: \[Errno 2\] .*; calibrate again$"
+    ):
         load_record(tmp_path / "gone.json")
 
 

@@ -104,12 +104,21 @@ def test_cells_come_back_bit_for_bit(cells, tmp_path):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("{", "holds no cells: "),
-        ("[]", "holds no cells: "),
-        ("{}", "holds no cells: 'format'; characterise the technology again$"),
-        (json.dumps({"format": "mtc_hw design", "version": 1}), "holds mtc_hw design 1, expected mtc_hw cells 2$"),
-        (json.dumps({"format": "mtc_hw cells", "version": 9}), "holds mtc_hw cells 9, expected mtc_hw cells 2$"),
-        (json.dumps({"format": "mtc_hw cells", "version": 2, "cells": {}}), "holds no cells: 'technology'; charact"),
+        ("{", "holds no mtc_hw cells: "),
+        ("[]", "holds no mtc_hw cells: "),
+        ("{}", "holds no mtc_hw cells: 'format'; characterise the technology again$"),
+        (
+            json.dumps({"format": "mtc_hw design", "version": 1}),
+            "holds mtc_hw design 1, expected mtc_hw cells 2; characterise the technology again$",
+        ),
+        (
+            json.dumps({"format": "mtc_hw cells", "version": 9}),
+            "holds mtc_hw cells 9, expected mtc_hw cells 2; characterise the technology again$",
+        ),
+        (
+            json.dumps({"format": "mtc_hw cells", "version": 2, "value": {}}),
+            "holds no mtc_hw cells: 'technology'; charact",
+        ),
     ],
 )
 def test_what_holds_no_cells_is_refused(tmp_path, content, text):

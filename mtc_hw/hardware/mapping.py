@@ -44,21 +44,18 @@ class MappingOptions:
 
 
 def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: MappingOptions) -> MappedDesign:
-    """The design whose `as_spec` is within half an LSB of `spec`.
-
-    Raises UnmappableError that names every neuron and element out of the converters' reach.
-    """
+    """The design whose `as_spec` is within half an LSB of `spec`. Raises UnmappableError with every violation."""
     scale = Scale.from_capacitor(cells.unit, options.unit_current, options.capacitor)
     present = present_branches(spec)
     total = np.outer([1.0, 1.0, 1.0, 2.0], np.full(spec.neurons.count, options.capacitor))
     bias = _bias_currents(spec, cells, scale, present, total)
     dacs = _converters(spec, technology, scale, options)
-    references = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
-    wanted = {"bias": bias[: LEAK + 1], "filter": bias[LEAK + 1 :], "reference": references}
+    reference = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
+    wanted = {"bias": bias[: LEAK + 1], "filter": bias[LEAK + 1 :], "reference": reference}
     codes = {
         "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(wanted["bias"]), 0.0),
         "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(wanted["filter"]), 0.0),
-        "reference": dacs["reference"].encode(references),
+        "reference": dacs["reference"].encode(reference),
         "input": dacs["input"].encode(spec.weights * scale.amp),
         "offset": dacs["offset"].encode(spec.bias * scale.amp),
         "readout": dacs["readout"].encode(_readout_weights(spec)),

@@ -20,7 +20,7 @@ class Deck:
     name: str
     text: str
     wanted: tuple[str, ...]  # vectors to save, as ngspice names them
-    end: float | None  # s, last time of a transient; None for a DC sweep
+    end: float | None  # what a run must reach: time, s, or swept voltage, V; None for an AC analysis
 
     @property
     def digest(self) -> str:

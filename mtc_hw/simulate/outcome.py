@@ -60,7 +60,7 @@ def _verdict(deck: Deck, waveforms: Waveforms | None, log: str) -> tuple[Status,
         if bad.size:
             return "not finite", f"{name} is not finite at {waveforms.axis[bad[0]]:.6g}"
     if deck.end is not None and waveforms.axis[-1] < deck.end * (1.0 - 1e-9):
-        reached = f"stopped at {waveforms.axis[-1]:.6g} s of {deck.end:.6g} s"
+        reached = f"stopped at {waveforms.axis[-1]:.6g} of {deck.end:.6g}"
         return ("convergence", f"{reached}: {aborted}") if aborted else ("truncated", reached)
     return "ok", ""
 

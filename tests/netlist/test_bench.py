@@ -46,7 +46,7 @@ def test_a_bench_deck_is_named_and_stamped(mapped, network):
     design = mapped(network)
     deck = sweep_deck(design, 3, "transistor", -1.0, 1.0, 0.5)
     assert deck.name == "bench_3"
-    assert deck.end is None
+    assert deck.end == pytest.approx(design.technology.analog_ground + 0.75 * design.scale.volt)
     assert deck.text.splitlines()[1].endswith(f"level transistor, technology generic, design {design.digest[:16]}")
 
 

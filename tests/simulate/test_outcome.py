@@ -47,10 +47,10 @@ def test_no_data_after_an_abort_is_a_lack_of_convergence():
 
 
 def test_a_run_that_ends_early_says_where():
-    assert verdict(waves(1.5)) == ("truncated", "stopped at 1.5 s of 2 s")
+    assert verdict(waves(1.5)) == ("truncated", "stopped at 1.5 of 2")
     assert verdict(waves(1.5), "doAnalyses: TRAN:  Timestep too small") == (
         "convergence",
-        "stopped at 1.5 s of 2 s: doAnalyses: TRAN:  Timestep too small",
+        "stopped at 1.5 of 2: doAnalyses: TRAN:  Timestep too small",
     )
 
 

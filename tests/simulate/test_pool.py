@@ -42,7 +42,7 @@ FAULTS = {
     "subcircuit": (rc("C1 out", "X1 out 0 nothing\nC1 out"), "netlist", "unknown subckt: x1 out 0 nothing"),
     "parameter": (rc("1000", "{nowhere}"), "netlist", "ndefined parameter"),
     "timestep": (rc("C1 out", "B1 0 out i=v(out)^3\nC1 out"), "convergence", "Timestep too small"),
-    "truncated": (rc(end=6e-3), "truncated", "stopped at 0.005 s of 0.006 s"),
+    "truncated": (rc(end=6e-3), "truncated", "stopped at 0.005 of 0.006"),
     "missing": (rc(wanted=("v(out)", "v(gone)")), "missing", r"no v(gone) in the result"),
     "no analysis": (rc(".tran 1e-5 5e-3 0 1e-5\n"), "netlist", ""),
     "text": (rc("* a", "* ä"), "crashed", "UnicodeEncodeError: "),
