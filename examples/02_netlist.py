@@ -9,8 +9,7 @@ from mtc_hw.hardware.design import BRANCHES, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.netlist.deck import write_decks
-from mtc_hw.netlist.render import neuron_deck
-from mtc_hw.netlist.solver import TRANSISTOR
+from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_file import load_neuron
 from mtc_hw.neuron_run import bare_spec
 
@@ -24,7 +23,7 @@ def main() -> None:
             print(f"{name:20s} code {design.bias_code[branch, 0]:5.0f}  bias {design.bias()[branch, 0]:.3g} A")
     error = np.abs(as_spec(design).neurons.alpha - spec.neurons.alpha).max()
     print(f"largest quantisation error of alpha: {error:.2g}")
-    deck = neuron_deck(design, 0, "transistor", neuron.stimulus, 3000.0, neuron.initial, TRANSISTOR)
+    deck = own_deck(design, neuron, "transistor", 3000.0)
     print("wrote", write_decks([deck], Path("example"))[0])
 
 

@@ -5,8 +5,7 @@ import dataclasses
 from mtc_hw.calibrate import apply, bench, calibrate, load_plan
 from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.mismatch import perturb
-from mtc_hw.netlist.render import neuron_deck
-from mtc_hw.netlist.solver import TRANSISTOR
+from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_run import observe
 from mtc_hw.simulate.pool import Workers, open_workers
 from mtc_hw.simulate.waveforms import to_trace
@@ -28,11 +27,7 @@ def main() -> None:
             "calibrated": apply(record, chip),
             "nominal": dataclasses.replace(chip, deviations=None),
         }
-        decks = [
-            neuron_deck(each, 0, "transistor", neuron.stimulus, DURATION, neuron.initial, TRANSISTOR)
-            for each in chips.values()
-        ]
-        outcomes = run(decks)
+        outcomes = run([own_deck(each, neuron, "transistor", DURATION) for each in chips.values()])
     for (name, each), outcome in zip(chips.items(), outcomes, strict=True):
         if outcome.waveforms is None:
             print(f"{name}: {outcome.status}: {outcome.reason}")

@@ -19,8 +19,8 @@ from mtc_hw.model.network import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.montecarlo import network_chips, neuron_chips, regime_counts, write_table
 from mtc_hw.netlist.deck import Deck
-from mtc_hw.netlist.render import Series, network_deck, neuron_deck
-from mtc_hw.netlist.solver import NETWORK, TRANSISTOR
+from mtc_hw.netlist.render import Series, network_deck, own_deck
+from mtc_hw.netlist.solver import DRIVEN
 from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import NeuronFile
 from mtc_hw.neuron_run import bare_spec, meant, observe
@@ -72,15 +72,13 @@ def spec_of(source: Source) -> ModelSpec:
 
 def decks_of(source: Source, design: MappedDesign, level: Level, duration: float, whole: bool) -> list[Deck]:
     """A deck for each neuron, or one for the whole network; networks are driven by the task's test part."""
-    solver = TRANSISTOR if level == "transistor" else NETWORK
     if source.neuron is not None:
-        stimulus, initial = source.neuron.stimulus, source.neuron.initial
-        return [neuron_deck(design, 0, level, stimulus, duration, initial, solver)]
+        return [own_deck(design, source.neuron, level, duration)]
     inputs, _ = _test_part(design, duration)
     if whole:
         spacing = input_spacing(design)
         end = (len(inputs) - 1) * spacing
-        return [network_deck(design, level, Series(inputs, spacing), end, SETTLED, solver)]
+        return [network_deck(design, level, Series(inputs, spacing), end, SETTLED, DRIVEN[level])]
     return layer_decks(design, level, inputs)
 
 
@@ -125,6 +123,8 @@ def draw_chips(
             ran = sum(chip.outcome == "ok" for chip in chips)
         else:
             inputs, targets = _test_part(design, duration)
+            if len(inputs) <= BURN_IN + 1:
+                raise DataError(f"duration is {duration:g} tau_m; give more, the first {BURN_IN} do not count")
             rows = network_chips(design, level, inputs, targets, BURN_IN, seed, samples, run)
             good = sum(row.outcome == "ok" and row.r2 >= threshold for row in rows)
             found = {"r2": [row.r2 for row in rows], "wanted": f"R2 >= {threshold:g}"}

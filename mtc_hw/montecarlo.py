@@ -11,8 +11,7 @@ from mtc_hw.analysis.spikes import burst_statistics, interval_statistics, spike_
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.metrics import r2
-from mtc_hw.netlist.render import neuron_deck
-from mtc_hw.netlist.solver import NETWORK, TRANSISTOR
+from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import NeuronFile
 from mtc_hw.simulate.network import layer_features, run_layers
@@ -61,12 +60,7 @@ def neuron_chips(
     done: Done | None = None,
 ) -> list[NeuronChip]:
     """`samples` chips of a single neuron in ngspice; `duration` in tau_m."""
-    solver = TRANSISTOR if level == "transistor" else NETWORK
-    decks = [
-        neuron_deck(perturb(design, seed, k), 0, level, neuron.stimulus, duration, neuron.initial, solver)
-        for k in range(samples)
-    ]
-    outcomes = run(decks, done)
+    outcomes = run([own_deck(perturb(design, seed, k), neuron, level, duration) for k in range(samples)], done)
     return [_neuron_chip(k, outcome, design, neuron, duration) for k, outcome in enumerate(outcomes)]
 
 

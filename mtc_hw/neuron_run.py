@@ -19,8 +19,7 @@ from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.netlist.deck import Deck, write_decks
-from mtc_hw.netlist.render import neuron_deck
-from mtc_hw.netlist.solver import ACCURATE, TRANSISTOR
+from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import NeuronFile, Stimulus
 from mtc_hw.simulate.ode import integrate
@@ -111,8 +110,7 @@ def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOption
     if not (math.isfinite(options.duration) and 0 < options.duration <= LONGEST):
         raise SpecError(f"duration is {options.duration}; it must be above 0 and at most {LONGEST:g} tau_m")
     design = neuron_design(neuron, technology, options, run)
-    solver = TRANSISTOR if options.level == "transistor" else ACCURATE
-    deck = neuron_deck(design, 0, options.level, neuron.stimulus, options.duration, neuron.initial, solver)
+    deck = own_deck(design, neuron, options.level, options.duration)
     outcome = run([deck])[0]
     software = integrate(neuron.neurons, neuron.stimulus, options.duration, neuron.initial, rtol=ACCURACY)
     software_spikes, software_regime = observe(software, neuron, options.duration)

@@ -10,10 +10,10 @@ from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.lint import lint
-from mtc_hw.netlist.solver import Solver
+from mtc_hw.netlist.solver import FREE_RUNNING, Solver
 from mtc_hw.netlist.templates import render, spice
 from mtc_hw.netlist.views import Level, NeuronView, neuron_view
-from mtc_hw.neuron_file import Initial, Stimulus
+from mtc_hw.neuron_file import Initial, NeuronFile, Stimulus
 from mtc_hw.spec import Array
 
 
@@ -43,6 +43,11 @@ def neuron_deck(
     """
     view = neuron_view(design, index, level)
     return _deck(f"neuron_{index}", design, level, [view], stimulus, duration, initial, solver, readout=False)
+
+
+def own_deck(design: MappedDesign, neuron: NeuronFile, level: Level, duration: float) -> Deck:
+    """A design of one neuron under that neuron file's own stimulus, from its own start; `duration` in tau_m."""
+    return neuron_deck(design, 0, level, neuron.stimulus, duration, neuron.initial, FREE_RUNNING[level])
 
 
 def network_deck(

@@ -22,11 +22,17 @@ class Solver:
 
 
 ACCURATE = Solver(reltol=1e-7, trtol=0.1, max_step=0.1, vntol=1e-10, chgtol=1e-22)
-"""For one neuron at the behavioural level: spike times within 0.1 tau_m after 15,000 tau_m of tonic firing, the case
-in which errors add up most. ngspice's gear integration is ten times worse at equal cost."""
+"""For a free-running neuron at the behavioural level: spike times within 0.1 tau_m after 15,000 tau_m of tonic
+firing, the case in which errors add up most. ngspice's gear integration is ten times worse at equal cost."""
 
 NETWORK = Solver()
 """For the behavioural neurons of a driven network."""
 
 TRANSISTOR = Solver(trtol=2.0, abstol=1e-15, vntol=1e-7, chgtol=1e-18)
 """For transistors."""
+
+FREE_RUNNING = {"behavioural": ACCURATE, "transistor": TRANSISTOR}
+"""By level, for a neuron under its own stimulus: an error in one interval stays in all later spike times."""
+
+DRIVEN = {"behavioural": NETWORK, "transistor": TRANSISTOR}
+"""By level, for the neurons of a network: the input keeps them in step."""

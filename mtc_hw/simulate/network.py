@@ -8,7 +8,7 @@ from scipy.interpolate import PchipInterpolator
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import Series, neuron_deck
-from mtc_hw.netlist.solver import NETWORK, TRANSISTOR
+from mtc_hw.netlist.solver import DRIVEN
 from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import Initial
 from mtc_hw.readout import features, predict
@@ -34,11 +34,10 @@ class LayerRun:
 
 def layer_decks(design: MappedDesign, level: Level, inputs: Array) -> list[Deck]:
     """A deck for each neuron; `inputs` (T, inputs), standardised, one row every sample."""
-    solver = TRANSISTOR if level == "transistor" else NETWORK
     spacing = input_spacing(design)
     duration = (len(inputs) - 1) * spacing
     series = Series(inputs, spacing)
-    return [neuron_deck(design, i, level, series, duration, SETTLED, solver) for i in range(design.count)]
+    return [neuron_deck(design, i, level, series, duration, SETTLED, DRIVEN[level]) for i in range(design.count)]
 
 
 def run_layers(
