@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mtc_hw.cli_options import (
-    Bits,
     ChipSeed,
     Duration,
     Given,
     Jobs,
     Json,
     Level,
+    MappedBits,
     Out,
     Record,
     Sample,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def map_(
     given: Given,
     out: Out = Path("design.json"),
-    bits: Bits = 8,
+    bits: MappedBits = 8,
     exact: Annotated[bool, typer.Option("--exact", help="Ideal converters: no quantisation.")] = False,
     technology: Technology = "generic",
     size: Size = 4.0,
@@ -55,7 +55,7 @@ def netlist(
     out: Out = Path("deck"),
     level: Level = "transistor",
     duration: Duration = 1250.0,
-    bits: Bits = 8,
+    bits: MappedBits = 8,
     technology: Technology = "generic",
     size: Size = 4.0,
     whole: Annotated[bool, typer.Option("--whole", help="A network in one deck, with synapses and readout.")] = False,
@@ -119,7 +119,7 @@ def montecarlo(
     threshold: Annotated[float, typer.Option(help="R2 that a good network chip reaches.")] = 0.9,
     technology: Technology = "generic",
     size: Size = 4.0,
-    bits: Bits = 8,
+    bits: MappedBits = 8,
     jobs: Jobs = 0,
     as_json: Json = False,
 ) -> None:
@@ -148,7 +148,7 @@ def compare(
     duration: Duration = 1000.0,
     technology: Technology = "generic",
     size: Size = 4.0,
-    bits: Bits = 8,
+    bits: MappedBits = 8,
     seed: ChipSeed = None,
     sample: Sample = 0,
     record: Record = None,
@@ -182,7 +182,7 @@ def calibrate(
     sample: Sample = 0,
     technology: Technology = "generic",
     size: Size = 4.0,
-    bits: Bits = 8,
+    bits: MappedBits = 8,
     jobs: Jobs = 0,
     as_json: Json = False,
 ) -> None:

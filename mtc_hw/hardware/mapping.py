@@ -23,7 +23,10 @@ class MappingOptions:
 
     bits: int | None = 8
     unit_current: float = 1e-9  # A: alpha = 1
-    capacitor: float = 5e-12  # F: membrane, parasitics included; the slow filter has as much, the ultra-slow twice
+    capacitor: float = 5e-12  # F: membrane, parasitics included; the slow filter has as much, the ultra-slow twice,
+    # and a filter that would need less than `filter_min` twice, four times ... as much
+    capacitor_max: float = 2e-10  # F
+    filter_min: float = 7e-13  # A per unit voltage that a filter's OTA gives; below it leakage takes over
     alpha_max: float = 4.0  # full scale of the element and leak bias converters, in unit currents
     delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages
     filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
@@ -35,7 +38,15 @@ class MappingOptions:
             wrong.append(f"MappingOptions.bits is {self.bits}; use 2 to 24, or None for ideal converters")
         if self.filter_octaves not in range(41):
             wrong.append(f"MappingOptions.filter_octaves is {self.filter_octaves}; use 0 to 40")
-        for name in ("unit_current", "capacitor", "alpha_max", "delta_max", "current_max"):
+        for name in (
+            "unit_current",
+            "capacitor",
+            "capacitor_max",
+            "filter_min",
+            "alpha_max",
+            "delta_max",
+            "current_max",
+        ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 wrong.append(f"MappingOptions.{name} is {value}; it must be finite and > 0")
@@ -47,7 +58,7 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
     """The design whose `as_spec` is within half an LSB of `spec`. Raises UnmappableError with every violation."""
     scale = Scale.from_capacitor(cells.unit, options.unit_current, options.capacitor)
     present = present_branches(spec)
-    total = np.outer([1.0, 1.0, 1.0, 2.0], np.full(spec.neurons.count, options.capacitor))
+    total = _capacitors(spec, scale, present, options)
     bias = _bias_currents(spec, cells, scale, present, total)
     dacs = _converters(spec, technology, scale, options)
     reference = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
@@ -114,6 +125,15 @@ def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
 
 def _readout_weights(spec: ModelSpec) -> Array:
     return np.zeros((0, spec.neurons.count)) if spec.readout is None else spec.readout.weights
+
+
+def _capacitors(spec: ModelSpec, scale: Scale, present: NDArray[np.bool_], options: MappingOptions) -> Array:
+    """Membrane and filter capacitors, parasitics included, F, (4, N)."""
+    total = np.outer([1.0, 1.0, 1.0, 2.0], np.full(spec.neurons.count, options.capacitor))
+    tau = np.where(present[LEAK + 1 :], spec.neurons.tau, 1e-9)
+    needed = total[1:] * scale.volt / (tau * scale.second)  # A per unit voltage
+    total[1:] *= 2.0 ** np.ceil(np.log2(np.maximum(options.filter_min / needed, 1.0)))
+    return total
 
 
 def _bias_currents(
@@ -186,5 +206,10 @@ def _limits(
         f"neuron {neuron} {names[row]!r}: parasitics exceed the capacitor by {-drawn[row, neuron]:.3g} F; raise "
         "MappingOptions.capacitor or use smaller transistors"
         for row, neuron in np.argwhere(drawn <= 0)
+    ]
+    found += [
+        f"neuron {neuron} {names[row]!r}: the time constant needs {drawn[row, neuron]:.3g} F, more than "
+        f"{options.capacitor_max:.3g} F; shorten it or raise MappingOptions.capacitor_max"
+        for row, neuron in np.argwhere(drawn > options.capacitor_max)
     ]
     return found

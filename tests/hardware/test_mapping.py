@@ -129,10 +129,10 @@ REFUSALS = {
         r"neuron 0 'fast_filter': filter \S+ A is outside the 8-bit converter's \S+ to 4e-09 A; change tau, "
         r"MappingOptions\.capacitor or MappingOptions\.filter_octaves",
     ),
-    "leakage": (
+    "capacitor": (
         one_neuron(tau=column(0, 1e5, 2500)),
-        r"neuron 0 'slow_filter': bias 2\.\d+e-14 A is outside 1e-12 to 3e-08 A, where the cells work; "
-        r"change alpha, tau or MappingOptions\.unit_current",
+        r"neuron 0 'slow': the time constant needs 6\.4e-10 F, more than 2e-10 F; "
+        r"shorten it or raise MappingOptions\.capacitor_max",
     ),
     "offset": (
         one_neuron(offset=column(0, 0.25, 0)),
@@ -204,3 +204,10 @@ def test_a_mapped_design_remembers_its_model(mapped, network):
     assert mapped(network).spec_digest == network.digest()
     other = dataclasses.replace(network, bias=network.bias + 0.1)
     assert mapped(other).spec_digest != mapped(network).spec_digest
+
+
+def test_a_long_time_constant_takes_a_larger_capacitor_not_a_leaking_current(mapped):
+    short, long = (mapped(one_neuron(tau=column(0, 50, tau))) for tau in (2500, 20000))
+    assert long.capacitor[3, 0] > 3.0 * short.capacitor[3, 0]
+    assert long.bias()[7, 0] >= 1e-12
+    assert as_spec(long).neurons.tau[2, 0] == pytest.approx(20000, rel=1e-9)
