@@ -207,7 +207,8 @@ def test_a_mapped_design_remembers_its_model(mapped, network):
 
 
 def test_a_long_time_constant_takes_a_larger_capacitor_not_a_leaking_current(mapped):
-    short, long = (mapped(one_neuron(tau=column(0, 50, tau))) for tau in (2500, 20000))
+    bursting = {"alpha": column(2, 2, 1.5, 1.5), "delta": column(0, 0, -1.5, -1.5)}
+    short, long = (mapped(bare(one_neuron(**bursting, tau=column(0, 50, tau)))) for tau in (2500, 20000))
     assert long.capacitor[3, 0] > 3.0 * short.capacitor[3, 0]
     assert long.bias()[7, 0] >= 1e-12
     assert as_spec(long).neurons.tau[2, 0] == pytest.approx(20000, rel=1e-9)
