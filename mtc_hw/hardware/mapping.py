@@ -24,9 +24,11 @@ class MappingOptions:
     bits: int | None = 8
     unit_current: float = 1e-9  # A: alpha = 1
     capacitor: float = 5e-12  # F: membrane, parasitics included; the slow filter has as much, the ultra-slow twice,
-    # and a filter that would need less than `filter_min` twice, four times ... as much
+    # and a filter outside `filter_min` to `filter_max` twice, four times ... or half, a quarter ... of it
+    capacitor_min: float = 5e-13  # F
     capacitor_max: float = 2e-10  # F
     filter_min: float = 7e-13  # A per unit voltage that a filter's OTA gives; below it leakage takes over
+    filter_max: float = 1.2e-9  # A per unit voltage
     alpha_max: float = 4.0  # full scale of the element and leak bias converters, in unit currents
     delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages
     filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
@@ -130,9 +132,12 @@ def _readout_weights(spec: ModelSpec) -> Array:
 def _capacitors(spec: ModelSpec, scale: Scale, present: NDArray[np.bool_], options: MappingOptions) -> Array:
     """Membrane and filter capacitors, parasitics included, F, (4, N)."""
     total = np.outer([1.0, 1.0, 1.0, 2.0], np.full(spec.neurons.count, options.capacitor))
-    tau = np.where(present[LEAK + 1 :], spec.neurons.tau, 1e-9)
+    tau = np.where(present[LEAK + 1 :], spec.neurons.tau, 1.0)
     needed = total[1:] * scale.volt / (tau * scale.second)  # A per unit voltage
-    total[1:] *= 2.0 ** np.ceil(np.log2(np.maximum(options.filter_min / needed, 1.0)))
+    larger = np.ceil(np.log2(np.maximum(options.filter_min / needed, 1.0)))
+    smallest = np.floor(np.log2(np.maximum(total[1:] / options.capacitor_min, 1.0)))
+    smaller = np.minimum(np.ceil(np.log2(np.maximum(needed / options.filter_max, 1.0))), smallest)
+    total[1:] *= 2.0 ** np.where(present[LEAK + 1 :], larger - smaller, 0.0)
     return total
 
 

@@ -125,7 +125,7 @@ REFUSALS = {
         r"bring delta nearer to zero or raise MappingOptions\.delta_max",
     ),
     "filter": (
-        one_neuron(tau=column(0.2, 50, 2500)),
+        one_neuron(tau=column(0.02, 50, 2500)),
         r"neuron 0 'fast_filter': filter \S+ A is outside the 8-bit converter's \S+ to 4e-09 A; change tau, "
         r"MappingOptions\.capacitor or MappingOptions\.filter_octaves",
     ),
