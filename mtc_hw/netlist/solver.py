@@ -22,8 +22,8 @@ class Solver:
 
 
 ACCURATE = Solver(reltol=1e-8, trtol=0.1, max_step=0.1, vntol=1e-11, chgtol=1e-23)
-"""For a free-running neuron at the behavioural level: spike times within 0.3 tau_m after 15,000 tau_m of tonic
-firing at 1,500 spikes, the case in which errors add up most. Its gear integration is ten times worse at equal cost."""
+"""For a free-running neuron at the behavioural level: spike times within 0.3 tau_m after 15,000 tau_m and 1,500 tonic
+spikes, the case in which errors add up most. Gear's method is ten times worse at equal cost."""
 
 NETWORK = Solver()
 """For the behavioural neurons of a driven network."""
