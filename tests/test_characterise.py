@@ -3,11 +3,11 @@ import json
 
 import numpy as np
 import pytest
+from scipy.constants import e, k
 
 from mtc_hw.characterise import cells_for, characterise, load_cells, record_path, save_cells
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.cells import DEVICES
-from mtc_hw.hardware.scale import thermal_voltage
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_the_shipped_record_is_what_is_measured_now(fresh, technology):
 
 
 def test_the_unit_voltage_is_twice_ut_over_kappa(cells):
-    kappa = 2.0 * thermal_voltage(27.0) / cells.unit
+    kappa = 2.0 * (k * 300.15 / e) / cells.unit
     assert 0.7 < kappa < 0.95
 
 

@@ -5,13 +5,6 @@ from dataclasses import dataclass
 
 from mtc_hw.errors import UnmappableError
 
-BOLTZMANN_OVER_CHARGE = 8.617333262e-5  # V/K
-
-
-def thermal_voltage(celsius: float) -> float:
-    """U_T = k T / q, V."""
-    return BOLTZMANN_OVER_CHARGE * (celsius + 273.15)
-
 
 @dataclass(frozen=True)
 class Scale:

@@ -33,7 +33,6 @@ class Technology(BaseModel):
     supply: _Positive
     analog_ground: _Positive
     temperature: Annotated[float, Field(gt=-100, lt=250)]
-    kappa: Annotated[float, Field(gt=0, lt=1)]
     diffusion: _Positive
     nmos: Device
     pmos: Device

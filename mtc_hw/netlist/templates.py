@@ -40,7 +40,7 @@ def checked_name(name: str) -> str:
 
 def checked_line(text: str) -> str:
     """Text for a comment line: printable ASCII on one line. Raises DeckError otherwise."""
-    if not _TEXT.fullmatch(text):
+    if not _TEXT.fullmatch(str(text)):  # what a context lacks has no string and says so
         raise DeckError(f"{text!r} cannot stand in a netlist comment; use printable ASCII on one line")
     return text
 
@@ -62,7 +62,7 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    result.filters.update(spice=spice, parameters=parameters)
+    result.filters.update(spice=spice, parameters=parameters, line=checked_line)
     return result
 
 

@@ -5,14 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mtc_hw.errors import UnmappableError
-from mtc_hw.hardware.scale import Scale, thermal_voltage
+from mtc_hw.hardware.scale import Scale
 
 SIZES = st.floats(1e-15, 1e3)
-
-
-def test_the_thermal_voltage_is_kt_over_q():
-    assert thermal_voltage(26.85) == pytest.approx(300.0 * 1.380649e-23 / 1.602176634e-19, rel=1e-9)
-    assert thermal_voltage(-273.15) == 0.0
 
 
 @given(volt=SIZES, amp=SIZES, farad=SIZES)
