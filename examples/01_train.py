@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
+from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.tasks import mackey_glass_split
-from mtc_hw.model.train import TrainOptions, train
-from mtc_hw.pipeline import save_trained
+from mtc_hw.training import train_and_save
 
 OUT = Path("example")
 
 
 def main() -> None:
-    trained = train(mackey_glass_split(), TrainOptions(hidden=16, iterations=60, seed=0))
+    options = TrainOptions(hidden=16, iterations=60, seed=0)
+    trained, checkpoint = train_and_save(mackey_glass_split(), options, OUT, "python examples/01_train.py")
     report = trained.report
     print(f"R2 {report.r2:.3f}, at a quarter of the step {report.r2_refined:.3f}, sparsity {report.s_comp:.2f}")
-    print("saved", save_trained(trained, OUT))
+    print("saved", checkpoint)
 
 
 if __name__ == "__main__":

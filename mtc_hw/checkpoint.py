@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from mtc_hw.errors import DataError, SpecError
-from mtc_hw.spec import Curve, ModelSpec, Neurons, Readout, Synapse, Task
+from mtc_hw.spec import AnySynapse, Curve, ModelSpec, Neurons, Readout, RectifiedTanh, Synapse, Task
 
 FORMAT = "mtc_hw.model"
 VERSION = 1
@@ -98,9 +98,14 @@ def _spec(header: dict[str, Any], arrays: dict[str, Any]) -> ModelSpec:
         neurons=Neurons(**fields, leak_curve=leak, filter_curve=follower),
         weights=arrays["weights"],
         bias=arrays["bias"],
-        synapse=Synapse(**header["synapse"]),
+        synapse=_synapse(header["synapse"]),
         readout=readout,
         task=None if header["task"] is None else Task(**header["task"]),
         step=header["step"],
         integrator=header["integrator"],
     )
+
+
+def _synapse(fields: dict[str, Any]) -> AnySynapse:
+    """Of the two laws only the saturated ReLU has a saturation."""
+    return Synapse(**fields) if "saturation" in fields else RectifiedTanh(**fields)

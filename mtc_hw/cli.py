@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mtc_hw import __version__
+from mtc_hw.cli_excitability import excitability
 from mtc_hw.cli_options import (
     AnyLevel,
     Bits,
@@ -24,6 +25,7 @@ from mtc_hw.cli_options import (
     emit,
 )
 from mtc_hw.cli_stages import calibrate, compare, map_, montecarlo, netlist, simulate
+from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
 
 INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
@@ -75,40 +77,7 @@ def _root(
     pass
 
 
-@app.command()
-def train(
-    out: Out = Path("out"),
-    hidden: Annotated[int, typer.Option(min=2, max=4096, help="Hidden neurons.")] = 64,
-    seconds: Annotated[float | None, typer.Option(min=1.0, help="Cap on the training's wall time.")] = None,
-    seed: Annotated[int, typer.Option(help="Root seed.")] = 0,
-    neuron: Annotated[Literal["mtc", "lif"], typer.Option(help="LIF is a baseline and has no circuit.")] = "mtc",
-    as_json: Json = False,
-) -> None:
-    """Train a network on the Mackey-Glass task.
-
-    Example: mtc-hw train --out net --hidden 64 --seconds 90
-    """
-    from mtc_hw.model.tasks import mackey_glass_split
-    from mtc_hw.model.train import TrainOptions
-    from mtc_hw.model.train import train as fit
-    from mtc_hw.pipeline import save_trained
-
-    options = TrainOptions(hidden=hidden, seconds=seconds, seed=seed, neuron=neuron)
-    trained = fit(mackey_glass_split(), options, progress=not as_json)
-    checkpoint = save_trained(trained, out)
-    report = trained.report
-    values = {
-        "r2": report.r2,
-        "r2_refined": report.r2_refined,
-        "s_comp": report.s_comp,
-        "s_comm": report.s_comm,
-        "silent": report.silent / hidden,
-        "seconds": report.seconds,
-        "checkpoint": str(checkpoint) if checkpoint else None,
-        "interrupted": report.interrupted,
-    }
-    saved = f", saved as {checkpoint}" if checkpoint else "; a LIF network has no circuit and is not saved"
-    emit(as_json, values, f"R2 {report.r2:.4f}, sparsity {report.s_comp:.3f}, {report.seconds:.0f} s{saved}")
+app.command(name="train")(train)
 
 
 @app.command()
@@ -153,6 +122,7 @@ app.command(name="simulate")(simulate)
 app.command(name="montecarlo")(montecarlo)
 app.command(name="compare")(compare)
 app.command(name="calibrate")(calibrate)
+app.command(name="excitability")(excitability)
 
 
 @app.command()

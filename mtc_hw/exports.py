@@ -15,7 +15,7 @@ from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
-from mtc_hw.model.network import run_spec
+from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.montecarlo import network_chips, neuron_chips, regime_counts, write_table
 from mtc_hw.netlist.deck import Deck

@@ -155,6 +155,39 @@ def load_neuron(name_or_path: str | Path) -> NeuronFile:
     return _read(Path(name_or_path))
 
 
+def save_neuron(neuron: NeuronFile, path: Path) -> Path:
+    """Writes a file from which `load_neuron` reads the same neuron, making its folder. Raises SpecError."""
+    text = neuron_text(neuron)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def neuron_text(neuron: NeuronFile) -> str:
+    """The neuron as TOML. Raises SpecError for what the form cannot say: leaks, rests, offsets and curved OTAs."""
+    n = neuron.neurons
+    plain = n.leak_curve is None and n.filter_curve is None and not n.offset.any() and not n.rest.any()
+    if n.count != 1 or not plain or (n.leak != 1.0).any() or not re.fullmatch(NAME, neuron.name):
+        raise SpecError(
+            f"{_line(neuron.name)} cannot be a neuron file: it holds one neuron with a linear leak of 1, no rest and "
+            "no offsets, named by a letter, then letters, digits or underscores; save a network as a checkpoint"
+        )
+    elements = [
+        f"{element} = {{ alpha = {float(n.alpha[j, 0])!r}, delta = {float(n.delta[j, 0])!r} }}"
+        for j, element in enumerate(ELEMENTS)
+        if n.alpha[j, 0] > 0.0
+    ]
+    timescales = [f"{name} = {float(n.tau[row, 0])!r}" for row, name in enumerate(FILTERS)]
+    steps = ", ".join(f"[{float(start)!r}, {float(level)!r}]" for start, level in neuron.stimulus.steps)
+    length = [] if neuron.duration is None else [f"duration = {float(neuron.duration)!r}"]
+    start = {"v": neuron.initial.voltage, "slow": neuron.initial.slow, "ultraslow": neuron.initial.ultraslow}
+    initial = [f"{key} = {float(value)!r}" for key, value in (start | {"fast": neuron.initial.fast}).items()
+               if value is not None]  # fmt: skip
+    tables = {"elements": elements, "timescales": timescales, "stimulus": [f"steps = [{steps}]", *length]}
+    parts = [f"[{name}]\n" + "\n".join(lines) for name, lines in (tables | {"initial": initial}).items()]
+    return "\n\n".join([f'name = "{neuron.name}"', *parts]) + "\n"
+
+
 def _read(path: Path) -> NeuronFile:
     shown = _line(str(path))
     try:

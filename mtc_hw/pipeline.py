@@ -17,8 +17,6 @@ from mtc_hw import __version__
 from mtc_hw.analysis.yields import Yield, clopper_pearson
 from mtc_hw.calibrate import CalibrationRecord, Plan, apply, bench, calibrate, load_plan, save_record, with_readout
 from mtc_hw.characterise import cells_for
-from mtc_hw.checkpoint import save_spec
-from mtc_hw.errors import UnmappableError
 from mtc_hw.findings import Findings, Stage
 from mtc_hw.findings_file import load_findings, save_findings
 from mtc_hw.hardware.design import MappedDesign, as_spec
@@ -27,9 +25,10 @@ from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.metrics import r2
-from mtc_hw.model.network import run_spec
+from mtc_hw.model.options import TrainOptions
+from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
-from mtc_hw.model.train import Trained, TrainOptions, train
+from mtc_hw.model.train import Trained
 from mtc_hw.montecarlo import NetworkChip, software_chips, write_table
 from mtc_hw.netlist.deck import write_decks
 from mtc_hw.readout import fit_readout, predict
@@ -39,6 +38,7 @@ from mtc_hw.simulate.ngspice import version as ngspice_version
 from mtc_hw.simulate.pool import Runner, Workers, open_workers, require
 from mtc_hw.simulate.progress import watched
 from mtc_hw.spec import Array, ModelSpec, Readout, Trace
+from mtc_hw.training import require_spec, train_and_save
 
 Say = Callable[[str], None]
 
@@ -102,18 +102,17 @@ def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
     split = mackey_glass_split()
     require("pyspice")  # before minutes of training
     say("training")
-    trained = train(split, dataclasses.replace(options.training, seed=options.seed), progress=progress)
-    save_trained(trained, out)
-    if trained.spec is None:
-        raise UnmappableError(["a LIF network has no conductances to map; train with neuron = 'mtc'"])
+    training = dataclasses.replace(options.training, seed=options.seed)
+    trained, _ = train_and_save(split, training, out, f"mtc-hw run --seed {options.seed}", progress)
+    spec = require_spec(trained)
     clock.lap("training")
     technology = load_technology(options.technology)
     cells = cells_for(technology, options.size, options.size)
-    design = map_spec(trained.spec, technology, cells, options.mapping)
+    design = map_spec(spec, technology, cells, options.mapping)
     save_design(design, out / "design.json")
     clock.lap("mapping")
     with open_workers(Workers(jobs=options.jobs)) as run:
-        chain = Chain(options, split, trained.spec, design, load_plan("dc"), watched(run, "neurons", progress))
+        chain = Chain(options, split, spec, design, load_plan("dc"), watched(run, "neurons", progress))
         findings = _findings(chain, trained, _simulate(chain, out, say, clock), clock.seconds)
     save_findings(findings, out)
     findings = load_findings(out)  # as `mtc-hw report` does, so that it writes the same page
@@ -126,13 +125,6 @@ def _spoken(shown: bool) -> Say:
     """Stages on standard error."""
     console = Console(stderr=True, quiet=not shown, highlight=False)
     return lambda text: console.print(text)
-
-
-def save_trained(trained: Trained, out: Path) -> Path | None:
-    """The checkpoint `network.safetensors` with its .json in the folder `out`; None for a LIF network."""
-    if trained.spec is None:
-        return None
-    return save_spec(trained.spec, out / "network", dataclasses.asdict(trained.report))[0]
 
 
 class Clock:

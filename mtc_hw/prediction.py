@@ -13,7 +13,7 @@ from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import Technology
-from mtc_hw.model.network import run_spec
+from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import resample
 from mtc_hw.netlist.views import Level
 from mtc_hw.simulate.network import layer_prediction, run_layers

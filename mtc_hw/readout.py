@@ -6,7 +6,7 @@ from scipy.signal import lfilter
 from sklearn.linear_model import Ridge
 
 from mtc_hw.errors import DataError, SpecError
-from mtc_hw.spec import Readout, Synapse
+from mtc_hw.spec import AnySynapse, Readout
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def lowpass(signal: ArrayLike, step: float, tau: float) -> Array:
     return np.asarray(y)
 
 
-def features(voltage: ArrayLike, step: float, synapse: Synapse, tau: float) -> Array:
+def features(voltage: ArrayLike, step: float, synapse: AnySynapse, tau: float) -> Array:
     """Low-passed synapse output at every sample of a (T, N) voltage sampled every `step` tau_m: (T, N)."""
     v = np.asarray(voltage, dtype=np.float64)
     if v.ndim != 2:

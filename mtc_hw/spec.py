@@ -138,6 +138,19 @@ class Synapse:
         return np.clip((voltage - self.threshold) / (self.saturation - self.threshold), 0.0, 1.0)
 
 
+@dataclass(frozen=True)
+class RectifiedTanh:
+    """s = max(0, tanh(V - threshold)): the current of a transconductor behind a rectifying mirror, per unit."""
+
+    threshold: float = 0.0
+
+    def __call__(self, voltage: Array) -> Array:
+        return np.maximum(np.tanh(voltage - self.threshold), 0.0)
+
+
+AnySynapse = Synapse | RectifiedTanh
+
+
 @dataclass(frozen=True, eq=False)
 class Readout:
     """y = weights @ lowpass(s) + offset; the low-pass is four equal cascaded poles of time constant tau."""
@@ -176,7 +189,7 @@ class ModelSpec:
     neurons: Neurons
     weights: Array  # (N, inputs): input current per unit of standardised input
     bias: Array  # (N,): constant input current
-    synapse: Synapse = Synapse()
+    synapse: AnySynapse = Synapse()
     readout: Readout | None = None  # None: bare neurons
     task: Task | None = None
     step: float = 0.5  # integration step used in training, in tau_m

@@ -78,8 +78,9 @@ def runner():
 @pytest.fixture(scope="session")
 def small_network():
     """A hardly trained network of four neurons on the Mackey-Glass task."""
+    from mtc_hw.model.options import TrainOptions
     from mtc_hw.model.tasks import mackey_glass_split
-    from mtc_hw.model.train import TrainOptions, train
+    from mtc_hw.model.train import train
 
     options = TrainOptions(hidden=4, iterations=10, candidates=1, batch=4)
     return train(mackey_glass_split(2000, 1000), options, progress=False).spec

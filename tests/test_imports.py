@@ -17,22 +17,32 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOU
 
 # A module may import from its own layer and those before it. `model` is the torch side: it sees only the first.
 LAYERS = [
-    ["errors", "resources", "spec", "neuron_file", "readout", "metrics", "checkpoint"],
+    ["errors", "resources", "spec", "spread", "neuron_file", "readout", "metrics", "checkpoint"],
     ["hardware"],
     ["netlist"],
     ["simulate"],
     ["analysis"],
     ["sources", "characterise", "calibrate", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
-    ["model", "prediction", "neuron_run", "exports", "pipeline", "doctor"],
-    ["cli_options", "cli_stages", "cli", "__main__"],
+    [
+        "model",
+        "prediction",
+        "neuron_run",
+        "excitability_plots",
+        "excitability_run",
+        "exports",
+        "training",
+        "pipeline",
+        "doctor",
+    ],
+    ["cli_options", "cli_stages", "cli_train", "cli_excitability", "cli", "__main__"],
 ]
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 HOME = {
     "torch": r"mtc_hw\.model(\..*)?",
     "PySpice": r"mtc_hw\.simulate\.libngspice",
     "jinja2": r"mtc_hw\.(netlist|report)(\..*)?",
-    "matplotlib": r"mtc_hw\.(.*\.)?(report|plots)(\..*)?",
+    "matplotlib": r"mtc_hw\.(.*[._])?(report|plots)(\..*)?",
 }
 NOWHERE = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve"}
 TEXTS = {".py", ".md", ".toml", ".yaml", ".yml", ".sh", ".j2", ".cir", ".json", ".lock", ""}

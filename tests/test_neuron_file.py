@@ -1,16 +1,18 @@
+import dataclasses
 import math
 import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mtc_hw.errors import SpecError
-from mtc_hw.neuron_file import Initial, Stimulus, load_neuron, preset_names
+from mtc_hw.neuron_file import Initial, NeuronFile, Stimulus, load_neuron, neuron_text, preset_names, save_neuron
 from mtc_hw.resources import folder
-from mtc_hw.spec import ELEMENTS
+from mtc_hw.spec import ELEMENTS, Curve, Neurons
 
 PLAIN = """name = "mine"
 [elements]
@@ -248,3 +250,62 @@ def test_the_presets_list_their_elements_in_the_order_of_the_arrays():
     for name in preset_names():
         given_elements = list(tomllib.loads((folder("models") / "neurons" / f"{name}.toml").read_text())["elements"])
         assert given_elements == [element for element in ELEMENTS if element in given_elements]
+
+
+def same(one: NeuronFile, other: NeuronFile) -> bool:
+    arrays = all(
+        np.array_equal(getattr(one.neurons, a), getattr(other.neurons, a)) for a in ("alpha", "delta", "tau")
+    )
+    rest = (one.name, one.stimulus, one.initial, one.duration) == (
+        other.name,
+        other.stimulus,
+        other.initial,
+        other.duration,
+    )
+    return arrays and rest
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_saved_preset_is_read_back_as_it_was(name, tmp_path):
+    loaded = load_neuron(name)
+    assert same(load_neuron(save_neuron(loaded, tmp_path / "new" / "copy.toml")), loaded)
+
+
+@given(
+    alpha=st.lists(st.floats(0.0, 1e3, exclude_min=True), min_size=4, max_size=4),
+    delta=st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=4),
+    tau=st.lists(st.floats(1e-6, 1e9), min_size=3, max_size=3),
+    level=st.floats(-1e9, 1e9),
+    fast=st.none() | st.floats(-1e3, 1e3),
+    duration=st.none() | st.floats(20.0, 1e9),
+)
+def test_every_number_survives_a_file(tmp_path_factory, alpha, delta, tau, level, fast, duration):
+    neurons = Neurons(np.array(alpha)[:, None], np.array(delta)[:, None], np.array(tau)[:, None])
+    stimulus = Stimulus(((0.0, -level), (1.5, level)))
+    neuron = NeuronFile("any", neurons, stimulus, Initial(-1.0, -2.0, 0.5, fast), duration)
+    file = tmp_path_factory.mktemp("saved") / "any.toml"
+    assert same(load_neuron(save_neuron(neuron, file)), neuron)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"leak": np.array([2.0])},
+        {"rest": np.array([0.1])},
+        {"offset": np.full((3, 1), 0.1)},
+        {"leak_curve": Curve(1.0, 1.0)},
+        {"filter_curve": Curve(1.0, 1.0)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_the_form_cannot_say_is_refused(change):
+    loaded = load_neuron("tonic")
+    odd = dataclasses.replace(loaded, neurons=dataclasses.replace(loaded.neurons, **change))
+    with pytest.raises(SpecError, match="tonic cannot be a neuron file: it holds one neuron with a linear leak of 1"):
+        neuron_text(odd)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a\nb", "1st"])
+def test_a_name_that_is_no_identifier_is_not_written(name):
+    with pytest.raises(SpecError, match="cannot be a neuron file"):
+        neuron_text(dataclasses.replace(load_neuron("tonic"), name=name))

@@ -10,8 +10,8 @@ from mtc_hw.checkpoint import load_spec
 from mtc_hw.findings_file import load_findings
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.design_file import load_design
-from mtc_hw.model.network import run_spec
-from mtc_hw.model.train import TrainOptions
+from mtc_hw.model.options import TrainOptions
+from mtc_hw.model.run import run_spec
 from mtc_hw.pipeline import QUICK, run_chain, to_json
 from mtc_hw.report import write_report
 

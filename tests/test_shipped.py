@@ -9,7 +9,7 @@ from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.metrics import r2
-from mtc_hw.model.network import run_spec
+from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.resources import folder
 from mtc_hw.simulate.network import layer_prediction, run_layers

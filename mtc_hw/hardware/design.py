@@ -13,7 +13,7 @@ from mtc_hw.hardware.cells import DEVICES, Cell, Cells
 from mtc_hw.hardware.dac import Codes, Dac
 from mtc_hw.hardware.scale import Scale
 from mtc_hw.hardware.technology import Technology
-from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, Array, Curve, ModelSpec, Neurons, Readout, Synapse, Task
+from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, AnySynapse, Array, Curve, ModelSpec, Neurons, Readout, Task
 
 BRANCHES = (*ELEMENTS, "leak", "fast_filter", "slow_filter", "ultraslow_filter")
 """The OTAs of one neuron, in the order of the rows of `MappedDesign.bias_code`."""
@@ -55,7 +55,7 @@ class MappedDesign:
     input_dac: Dac  # A per unit voltage at the input
     offset_dac: Dac  # A
     readout_dac: Dac  # weight
-    synapse: Synapse
+    synapse: AnySynapse
     leak_curve: Curve | None  # what the model assumes of the leak; transistors are what they are
     filter_curve: Curve | None
     task: Task | None

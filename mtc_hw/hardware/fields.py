@@ -56,7 +56,7 @@ def _typed(hint: Any, value: Any) -> Any:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         if value is None:
             return None
-        hint = next(each for each in typing.get_args(hint) if each is not type(None))
+        hint = _alternative([each for each in typing.get_args(hint) if each is not type(None)], value)
     if hint is Technology:
         return technology_of(value)
     if dataclasses.is_dataclass(hint):
@@ -67,3 +67,13 @@ def _typed(hint: Any, value: Any) -> Any:
         array.setflags(write=False)
         return array
     return value
+
+
+def _alternative(kinds: list[Any], value: Any) -> Any:
+    """Of several dataclasses the one with the value's keys."""
+    fitting = (
+        each
+        for each in kinds
+        if dataclasses.is_dataclass(each) and {field.name for field in dataclasses.fields(each)} == set(value)
+    )
+    return kinds[0] if len(kinds) == 1 else next(fitting)

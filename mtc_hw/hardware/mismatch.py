@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from mtc_hw.hardware.cells import DEVICES, DOUBLE_DEVICES, PMOS_DEVICES
+from mtc_hw.hardware.cells import DEVICES, DOUBLE_DEVICES, PMOS_DEVICES, Cells
 from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, MAX_DEVICES, Deviations, MappedDesign
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import Array
+from mtc_hw.spread import Spread
 
 
 def perturb(design: MappedDesign, seed: int, sample: int) -> MappedDesign:
@@ -44,6 +45,37 @@ def device_sigmas(technology: Technology, kind: str, width: float, length: float
         threshold.append(device.threshold_mismatch / math.sqrt(2.0 * area))
         gain.append(device.gain_mismatch / math.sqrt(2.0 * area))
     return np.array(threshold), np.array(gain)
+
+
+TYPICAL_CURRENT = 3.6
+"""Root of the sum of a neuron's squared conductances, which weighs the constant currents of its mirrors."""
+
+
+def spread_of(technology: Technology, cells: Cells) -> Spread:
+    """How far the neurons made of these cells scatter, from the technology's Pelgrom figures, to first order."""
+    plain, wide = (
+        {quantity: _sigma(technology, cells, kind, quantity) for quantity in ("gain", "offset", "constant")}
+        for kind in ("ota", "wide_ota")
+    )
+    return Spread(
+        alpha=plain["gain"],
+        tau=wide["gain"],
+        leak=wide["gain"],
+        delta=plain["offset"] / cells.unit,
+        rest=wide["offset"] / cells.unit,
+        offset=wide["offset"] / cells.unit,
+        current=TYPICAL_CURRENT * plain["constant"],
+    )
+
+
+def _sigma(technology: Technology, cells: Cells, kind: str, quantity: str) -> float:
+    """Standard deviation of ln(gain), offset, V, or constant, over the devices' independent draws."""
+    cell = cells.ota if kind == "ota" else cells.wide_ota
+    threshold, width = device_sigmas(technology, kind, cells.width, cells.length)
+    parts = np.append(
+        getattr(cell, f"{quantity}_per_threshold") * threshold, getattr(cell, f"{quantity}_per_width") * width
+    )
+    return float(np.sqrt((parts**2).sum()))
 
 
 def _stream(seed: int, sample: int, path: str) -> np.random.Generator:

@@ -1,29 +1,37 @@
 """Between the torch network and the frozen `ModelSpec`."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from mtc_hw.errors import SpecError, UnmappableError
-from mtc_hw.model.lif import LifNetwork
-from mtc_hw.model.network import Network, spec_timing
+from mtc_hw.model.mtc_neurons import MtcNeurons
+from mtc_hw.model.network import Layer, Network
+from mtc_hw.model.run import spec_timing
 from mtc_hw.spec import ModelSpec, Neurons, Readout, Task
 
 
-def to_spec(network: Network | LifNetwork, readout: Readout | None = None, task: Task | None = None) -> ModelSpec:
-    """The network as frozen values, in float64. Raises UnmappableError for a layer without MTC neurons."""
-    if isinstance(network, LifNetwork):
-        raise UnmappableError(["a LIF network has no conductance elements to map; train with neuron = 'mtc'"])
-    p = network.parameters()
+def to_spec(network: Network, readout: Readout | None = None, task: Task | None = None) -> ModelSpec:
+    """The network as frozen values, in float64. Raises UnmappableError for what has no circuit here."""
+    layer, neurons = network.layers[0], network.layers[0].neurons
+    if not isinstance(neurons, MtcNeurons) or network.synapse is None:
+        raise UnmappableError(
+            [f"{type(neurons).__name__} have no conductance elements to map; train with neuron = 'mtc'"]
+        )
+    if len(network.layers) > 1 or layer.recurrent is not None:
+        raise UnmappableError(["only one layer without recurrent weights has a circuit; train with layers = 1"])
+    p = replace(neurons, codes=None).parameters()
     alpha, delta, tau = (np.asarray(part.detach().double()[:, 0]) for part in (p.alpha, p.delta, p.tau))
     return ModelSpec(
-        neurons=Neurons(alpha, delta, tau, leak_curve=network.leak_curve, filter_curve=network.filter_curve),
-        weights=network.weights.detach().double().numpy(),
-        bias=network.bias.detach().double().numpy(),
+        neurons=Neurons(alpha, delta, tau, leak_curve=neurons.leak_curve, filter_curve=neurons.filter_curve),
+        weights=layer.weights.detach().double().numpy(),
+        bias=layer.bias.detach().double().numpy(),
         synapse=network.synapse,
         readout=readout,
         task=task,
         step=network.timing.step,
-        integrator=network.timing.integrator,
+        integrator=neurons.integrator,
     )
 
 
@@ -32,19 +40,28 @@ def from_spec(spec: ModelSpec) -> Network:
     n = spec.neurons
     if (n.tau[0] != 0).any() or (n.leak != 1).any() or n.rest.any() or n.offset.any():
         raise SpecError("training needs instantaneous fast elements, unit leaks, zero rests and zero filter offsets")
-    tensors = {
-        name: torch.tensor(getattr(n, name), dtype=torch.float32).unsqueeze(1) for name in ("alpha", "delta", "tau")
-    }
-    present = (tensors["alpha"] > 0).float()
-    return Network(
-        log_alpha=torch.where(present > 0, tensors["alpha"], torch.ones_like(present)).log(),
-        delta=tensors["delta"],
-        log_tau=tensors["tau"][1:].log(),
-        weights=torch.tensor(spec.weights, dtype=torch.float32),
-        bias=torch.tensor(spec.bias, dtype=torch.float32),
+    alpha, delta, tau = (torch.tensor(array, dtype=torch.float32).unsqueeze(1) for array in (n.alpha, n.delta, n.tau))
+    present = (alpha > 0).float()
+    neurons = MtcNeurons(
+        log_alpha=torch.where(present > 0, alpha, torch.ones_like(present)).log(),
+        delta=delta,
+        log_tau=tau[1:].log(),
         present=present,
+        integrator=spec.integrator,
         leak_curve=n.leak_curve,
         filter_curve=n.filter_curve,
-        synapse=spec.synapse,
-        timing=spec_timing(spec),
     )
+    weights, bias = (torch.tensor(array, dtype=torch.float32) for array in (spec.weights, spec.bias))
+    return Network((Layer(neurons, weights, bias),), spec.synapse, spec_timing(spec))
+
+
+def with_codes(network: Network, quantised: ModelSpec) -> Network:
+    """The network with a quantised spec's values, through which gradients pass as if they were its own."""
+    layer = network.layers[0]
+    assert isinstance(layer.neurons, MtcNeurons)
+    weights, bias = (
+        own + (torch.tensor(codes, dtype=own.dtype) - own).detach()
+        for own, codes in ((layer.weights, quantised.weights), (layer.bias, quantised.bias))
+    )
+    neurons = replace(layer.neurons, codes=quantised.neurons)
+    return replace(network, layers=(replace(layer, neurons=neurons, weights=weights, bias=bias),))

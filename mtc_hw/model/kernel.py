@@ -1,203 +1,195 @@
-"""The split step of `model.mtc` as a fused float32 loop with a hand-written adjoint, for instantaneous fast elements.
+"""A program as fused machine code with its adjoint, for torch: float32, all of torch's threads."""
 
-Rows (batch items) are the outer loop and the unit of threading; time is the middle loop, the neurons of a block the
-inner one, which LLVM vectorises. Gradients reach alpha, delta, tau and the current.
-"""
-
-from collections.abc import Callable
+import ctypes
+import math
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any, TypeVar, cast
+from functools import lru_cache
+from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from numba import njit
-from numpy.typing import NDArray
 from torch import Tensor
 
-from mtc_hw.model.lanes import FLAGS, PACKED, ZERO, Law, adjoin, advance
-from mtc_hw.model.mtc import TENSORS, Parameters
-from mtc_hw.spec import INITIAL_VOLTAGE, Curve
+from mtc_hw.model.algebra import Value
+from mtc_hw.model.emit import Code, vector_width
+from mtc_hw.model.loops import Entry, Kernel, compiled
+from mtc_hw.model.program import Program, Unrolled, shares
+from mtc_hw.model.record import Recipe
 
-Array = NDArray[np.float32]
-F = TypeVar("F", bound=Callable[..., object])
-
-LARGEST_STEP = 2.0
-"""Bound of h alpha_fast and h leak up to which the kernel's series of phi1 holds to 1e-5; at 1 it holds to 1e-7."""
-
-BLOCK = 64
-"""Neurons in a block. A constant row length of the work array is what lets LLVM see that its rows do not overlap."""
-
-START = np.float32(INITIAL_VOLTAGE)
+PAGE = 4096  # bytes
 
 
-def compiled(function: F) -> F:
-    """The function as machine code, kept on disk between sessions and free of the interpreter's lock."""
-    return cast(F, njit(nogil=True, cache=True, fastmath=FLAGS, error_model="numpy")(function))
-
-
-@compiled
-def _forward(
-    rows: tuple[int, int],
-    lanes: int,
-    current: Array,  # (B, samples, N)
-    packed: Array,  # (1 or B, PACKED, N)
-    laws: tuple[Law, Law],
-    step: np.float32,
-    substeps: int,
-    states: Array,  # (3, B, steps + 1, N), filled
-) -> None:
-    # The running state is local, because LLVM gives up on outputs that are read again one step later.
-    work = np.empty((PACKED + 3, BLOCK), np.float32)
-    for row in range(rows[0], rows[1]):
-        work[:PACKED, :lanes] = packed[min(row, packed.shape[0] - 1)]
-        work[PACKED:] = START
-        states[:, row, 0] = START
-        for t in range(states.shape[2] - 1):
-            left, right = current[row, t // substeps], current[row, t // substeps + 1]
-            share = np.float32((t % substeps + 0.5) / substeps)
-            voltage, slow, ultraslow = states[0, row, t + 1], states[1, row, t + 1], states[2, row, t + 1]
-            for n in range(lanes):
-                drive = left[n] + share * (right[n] - left[n])
-                v, s, u = advance(
-                    work[PACKED, n], work[PACKED + 1, n], work[PACKED + 2, n], drive, work, n, step, *laws
-                )
-                work[PACKED, n], work[PACKED + 1, n], work[PACKED + 2, n] = v, s, u
-                voltage[n], slow[n], ultraslow[n] = v, s, u
-
-
-@compiled
-def _backward(
-    rows: tuple[int, int],
-    lanes: int,
-    states: Array,  # (3, B, steps + 1, N)
-    outer: Array,  # (B, steps + 1, N), loss gradient of every voltage
-    packed: Array,  # (1 or B, PACKED, N)
-    laws: tuple[Law, Law],
-    step: np.float32,
-    substeps: int,
-    inward: Array,  # (B, samples, N), filled: gradient of the current
-    total: Array,  # (B, 10, N), filled: gradients of alpha, delta and 1 / tau
-) -> None:
-    work, local = np.empty((PACKED + 15, BLOCK), np.float32), np.empty((5, BLOCK), np.float32)
-    back, sums = work[PACKED : PACKED + 3], work[PACKED + 3 : PACKED + 13]
-    early, late = work[PACKED + 13], work[PACKED + 14]
-    for row in range(rows[0], rows[1]):
-        work[:PACKED, :lanes] = packed[min(row, packed.shape[0] - 1)]
-        work[PACKED:] = ZERO
-        for t in range(states.shape[2] - 2, -1, -1):
-            share = np.float32((t % substeps + 0.5) / substeps)
-            # Copied, because LLVM cannot prove these rows apart from the work array and takes its scalar loop.
-            local[0, :lanes], local[1, :lanes], local[2, :lanes] = (
-                states[0, row, t],
-                states[1, row, t],
-                states[2, row, t],
-            )
-            local[3, :lanes], local[4, :lanes] = states[0, row, t + 1], outer[row, t + 1]
-            for n in range(lanes):
-                flow = adjoin(local, back, sums, work, n, step, *laws)
-                early[n] += (np.float32(1.0) - share) * flow
-                late[n] += share * flow
-            if t % substeps == 0:
-                inward[row, t // substeps + 1] = late[:lanes]
-                late[:] = early
-                early[:] = ZERO
-        inward[row, 0] = late[:lanes]
-        total[row] = sums[:, :lanes]
-
-
-def in_threads(function: Callable[..., None], rows: int, lanes: int, *arguments: object) -> None:
-    """Call function((first, last), lanes, *arguments) for a share of the rows on each of torch's threads."""
-    threads = torch.get_num_threads()
-    share = max(1, -(-rows // threads))
+@lru_cache(maxsize=8)
+def _pool(threads: int) -> ThreadPoolExecutor:
     # Adjoints and the features of silent neurons decay into denormals, which are slow.
-    with ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
-        jobs = [
-            pool.submit(function, (first, min(first + share, rows)), lanes, *arguments)
-            for first in range(0, rows, share)
-        ]
-        for job in jobs:
-            job.result()
+    return ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,))
 
 
-def _law(curve: Curve | None) -> Law:
-    """The two numbers that the compiled code knows of a curve."""
-    if curve is None:
-        return None
-    return np.float32(curve.slope), np.float32(np.tanh(curve.slope * curve.shift) ** 2)
+def paged(*shape: int) -> Tensor:
+    """An uninitialised tensor that starts at a page.
+
+    Elsewhere a load may seem, by the last 12 bits of its address, to wait for a store of the vector before it.
+    """
+    space = torch.empty(math.prod(shape) + PAGE // 4)
+    start = -space.data_ptr() % PAGE // 4
+    return space[start : start + math.prod(shape)].view(shape)
 
 
-def _pack(p: Parameters, alpha: Tensor, delta: Tensor, tau: Tensor, step: float) -> Array:
-    """All parameters and what the step derives from them, (rows, PACKED, N)."""
-    rate = 1 / tau[1:]
-    share = step * rate if p.filter_curve is not None else -torch.expm1(-step * rate)
-    slope = torch.full_like(rate, step) if p.filter_curve is not None else step * torch.exp(-step * rate)
-    parts = [alpha, delta, step / 2 * rate, share, p.offset[1:], p.leak.unsqueeze(0), p.rest.unsqueeze(0), slope]
-    rows = max(part.shape[1] for part in parts)
-    packed = torch.cat([part.expand(-1, rows, -1) for part in parts]).transpose(0, 1)
-    return np.ascontiguousarray(packed.detach().numpy(), dtype=np.float32)
+class Tapes:
+    """Tapes that no backward pass needs any more. A fresh one costs a page fault each 4 KiB."""
+
+    def __init__(self) -> None:
+        self._spare: list[Tensor] = []
+
+    def borrow(self, size: int) -> Tensor:
+        """A tape of at least that size, an old one where it fits."""
+        while self._spare:
+            tape = self._spare.pop()
+            if len(tape) >= size:
+                return tape
+        return paged(size)
+
+    def give_back(self, tape: Tensor) -> None:
+        self._spare.append(tape)
 
 
-class _Integrate(torch.autograd.Function):
-    """Voltages (B, steps + 1, N) from the current (B, samples, N)."""
+@lru_cache(maxsize=1)
+def tapes() -> Tapes:
+    """This process's own."""
+    return Tapes()
 
+
+def padded_lanes(neurons: int) -> int:
+    """Neurons padded to whole vectors."""
+    width = vector_width()
+    return -(-neurons // width) * width
+
+
+class Plan(NamedTuple):
+    """A call's shape."""
+
+    kernel: Kernel
+    places: Tensor  # (steps,) int64
+    shares: Tensor  # (substeps,)
+    records: int
+    neurons: int
+    lanes: int  # neurons, padded
+    dense: bool
+
+    @property
+    def samples(self) -> int:
+        return len(self.places) // len(self.shares)
+
+    def padded(self, x: Tensor) -> Tensor:
+        """x (..., neurons) with the last neuron repeated up to whole vectors, contiguous, from a page on."""
+        room = paged(*x.shape[:-1], self.lanes)
+        room[..., : self.neurons] = x
+        room[..., self.neurons :] = x[..., -1:]
+        return room
+
+
+def _run(code: Code, rows: int, plan: Plan, **tensors: Tensor) -> None:
+    """Call the machine code for a share of the rows on each of torch's threads."""
+    shared = len(tensors["coefficients"]) == 1
+    sizes = {
+        Entry.STEPS: len(plan.places),
+        Entry.LANES: plan.lanes,
+        Entry.RECORDS: plan.records,
+        Entry.COEFFICIENT_ROW: 0 if shared else tensors["coefficients"].shape[1] * plan.lanes,
+    }
+    tensors |= {"places": plan.places, "shares": plan.shares}
+    table = sizes | {Entry[name.upper()]: tensor.data_ptr() for name, tensor in tensors.items()}
+    numbers = (ctypes.c_int64 * len(Entry))(*(table.get(entry, 0) for entry in Entry))
+    threads = min(torch.get_num_threads(), rows)
+    spaces = [paged(plan.kernel.scratch) for _ in range(threads)]
+    bounds = [rows * index // threads for index in range(threads + 1)]
+    jobs = [
+        _pool(threads).submit(code.call, first, last, ctypes.addressof(numbers), space.data_ptr())
+        for first, last, space in zip(bounds[:-1], bounds[1:], spaces, strict=True)
+    ]
+    for job in jobs:
+        job.result()
+
+
+class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        current: Tensor,
-        alpha: Tensor,
-        delta: Tensor,
-        tau: Tensor,
-        p: Parameters,
-        step: float,
-        substeps: int,
-    ) -> Tensor:
-        rows, samples, lanes = current.shape
-        packed = _pack(p, alpha, delta, tau, step)
-        laws = (_law(p.leak_curve), _law(p.filter_curve))
-        states = torch.empty((3, rows, (samples - 1) * substeps + 1, lanes), dtype=torch.float32)
-        drive = current.detach().contiguous().numpy()
-        in_threads(_forward, rows, lanes, drive, packed, laws, np.float32(step), substeps, states.numpy())
-        ctx.save_for_backward(states, tau)
-        ctx.constants = (packed, laws, step, substeps, (alpha.shape[1], delta.shape[1], tau.shape[1]))
-        return states[0]
+    def forward(ctx: Any, plan: Plan, drive: Tensor, *arrays: Tensor) -> tuple[Tensor, Tensor]:
+        rows, kernel = len(drive), plan.kernel
+        own = max(len(array) for array in arrays)
+        packed = plan.padded(torch.stack([array.expand(own, -1) for array in arrays], 1).detach())
+        drive = plan.padded(drive.detach()) if plan.dense else drive.contiguous()
+        tape = tapes().borrow(rows * (len(plan.places) // kernel.steps + 1) * kernel.slots * plan.lanes)
+        outputs = paged(rows, plan.records, plan.lanes)
+        sums, nowhere = torch.empty((rows, 2, plan.lanes)), torch.empty(plan.lanes)
+        arguments = {"coefficients": packed, "drive": drive, "tape": tape, "outputs": outputs, "sums": sums}
+        _run(kernel.forward, rows, plan, **arguments, nowhere=nowhere)
+        ctx.plan, ctx.tape, ctx.kept = plan, tape, (packed, drive)
+        ctx.shared = [len(array) == 1 for array in arrays]
+        ctx.set_materialize_grads(True)
+        return outputs[..., : plan.neurons], sums[..., : plan.neurons].sum(0)
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
-        states, tau = ctx.saved_tensors
-        packed, laws, step, substeps, shared = ctx.constants
-        _, rows, steps, lanes = states.shape
-        inward = torch.empty((rows, (steps - 1) // substeps + 1, lanes), dtype=torch.float32)
-        total = torch.empty((rows, 10, lanes), dtype=torch.float32)
-        gradient = outer[0].contiguous().numpy()
-        arrays = (states.numpy(), gradient, packed, laws, np.float32(step), substeps, inward.numpy(), total.numpy())
-        in_threads(_backward, rows, lanes, *arrays)
-        parts = total.transpose(0, 1)
-        alpha, delta, rate = (
-            part if own > 1 else part.sum(1, keepdim=True)
-            for part, own in zip((parts[:4], parts[4:8], parts[8:]), shared, strict=True)
+        plan, (packed, drive), kernel = cast(Plan, ctx.plan), ctx.kept, ctx.plan.kernel
+        rows, arrays = len(drive), packed.shape[1]
+        totals = torch.empty((rows, arrays, plan.lanes))
+        inward = torch.empty((rows, plan.samples + 1, plan.lanes)) if plan.dense else torch.empty(0)
+        gradient, weights = plan.padded(outer[0]), plan.padded(outer[1])
+        if ctx.tape is None:
+            raise RuntimeError("the tape of this forward pass is used up; run it again before another backward pass")
+        _run(
+            kernel.backward,
+            rows,
+            plan,
+            coefficients=packed,
+            drive=drive,
+            tape=ctx.tape,
+            outputs=gradient,
+            nowhere=torch.zeros(plan.lanes),
+            weights=weights,
+            sums=totals,
+            inward=inward,
         )
-        slow = -rate / (tau[1:] * tau[1:])
-        return inward, alpha, delta, torch.cat([torch.zeros_like(slow[:1]), slow]), None, None, None
+        tapes().give_back(ctx.tape)
+        ctx.tape = None
+        parts = totals[..., : plan.neurons].unbind(1)
+        pairs = zip(parts, ctx.shared, strict=True)
+        gradients = [part.sum(0, keepdim=True) if shared else part for part, shared in pairs]
+        return None, inward[..., : plan.neurons] if plan.dense else None, *gradients
 
 
-def supported(p: Parameters, step: float) -> bool:
-    """Whether the kernel covers these neurons: an instantaneous fast element and a step within its series."""
-    bound = LARGEST_STEP / step
-    return bool((p.tau[0] == 0).all() and (p.alpha[0] <= bound).all() and (p.leak <= bound).all())
+def supported(program: Program, c: Mapping[str, Value]) -> bool:
+    """Whether the kernel's approximations hold for these coefficients."""
+    return bool(
+        all((_values(c[name]).abs() <= bound).all() for name, bound in program.dynamics.bounds.items() if name in c)
+    )
 
 
-def integrate(
-    current: Float[Tensor, "B samples N"], p: Parameters, step: float, substeps: int
-) -> Float[Tensor, "B steps N"]:
-    """Voltages after every split step, first the initial one, as `model.mtc.simulate` gives them, batch items first.
+def _values(x: Value) -> Tensor:
+    return x.detach() if isinstance(x, Tensor) else torch.tensor(float(x))
 
-    Only alpha, delta, tau and the current receive gradients; leak, rest and offset are constants here.
+
+def fused(program: Program, drive: Tensor, c: Mapping[str, Value], kept: Sequence[int] | None = None) -> Unrolled:
+    """Run a program; `program.unrolled` in float32, fast.
+
+    `drive` holds currents (B, samples, N), or inputs (B, samples) that the coefficients "weight" and "bias" turn into
+    currents. Outputs come for the steps in `kept` (increasing, from 1), for all of them when None.
     """
-    blocks = []
-    for low in range(0, current.shape[-1], BLOCK):
-        part = replace(p, **{name: getattr(p, name)[..., low : low + BLOCK] for name in TENSORS})
-        drive = current[..., low : low + BLOCK]
-        blocks.append(_Integrate.apply(drive, part.alpha, part.delta, part.tau, part, step, substeps))  # type: ignore[no-untyped-call]
-    return blocks[0] if len(blocks) == 1 else torch.cat(blocks, -1)
+    dense = drive.ndim == 3
+    names = tuple(name for name, value in c.items() if isinstance(value, Tensor))
+    constants = tuple((name, float(value)) for name, value in c.items() if not isinstance(value, Tensor))
+    steps = (drive.shape[1] - 1) * program.substeps
+    middle = torch.tensor(shares(program.substeps))
+    if not dense:
+        drive = torch.lerp(drive[:, :-1, None], drive[:, 1:, None], middle)
+    places = torch.arange(steps)
+    if kept is not None:
+        places = torch.full((steps,), -1)
+        places[torch.tensor(list(kept), dtype=torch.int64) - 1] = torch.arange(len(kept))
+    neurons = max(c[name].shape[-1] for name in names)
+    lanes = padded_lanes(neurons)
+    even = lanes % (2 * vector_width()) == 0
+    kernel = compiled(Recipe(program, names, constants, dense, even))
+    plan = Plan(kernel, places, middle, steps if kept is None else len(kept), neurons, lanes, dense)
+    arrays = [c[name].float().expand(-1, neurons) for name in names]
+    return Unrolled(*_Fused.apply(plan, drive.float(), *arrays))  # type: ignore[no-untyped-call]

@@ -1,12 +1,12 @@
-"""The multi-timescale conductance neuron in torch: the reference that every faster form is tested against.
+"""The multi-timescale conductance neuron: its equations over one step, written once for reference and kernel.
 
 Equations as in `mtc_hw.spec.Neurons` (arXiv:2605.11835; conductances after Ribar and Sepulchre, IEEE TCAS-I
-66(8), 2019). Pure functions of tensors of any float dtype. No surrogate gradient: the dynamics are differentiable.
+66(8), 2019). No surrogate gradient: the dynamics are differentiable.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -14,9 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mtc_hw.errors import SpecError
-from mtc_hw.spec import INITIAL_VOLTAGE, Curve, Neurons
+from mtc_hw.model.algebra import Value, rise, tanh
+from mtc_hw.model.program import Coefficients, State, shares
+from mtc_hw.spec import ELEMENTS, INITIAL_VOLTAGE, Curve, Neurons
 
 Integrator = Literal["euler", "split"]
+
+LARGEST_SLOPE = 2.0
+LARGEST_OFFSET = 6.5
+"""Bounds of h alpha_fast, h leak and |delta| up to which the kernel is exact to float32."""
 
 TENSORS = ("alpha", "delta", "tau", "leak", "rest", "offset")
 """Fields of `Parameters` that are tensors."""
@@ -36,131 +42,155 @@ class Parameters:
     filter_curve: Curve | None = None
 
 
-class State(NamedTuple):
-    """Voltages of the membrane and of the three filters, each (B, N)."""
-
-    voltage: Tensor
-    fast: Tensor
-    slow: Tensor
-    ultraslow: Tensor
-
-
 def parameters(neurons: Neurons, dtype: torch.dtype = torch.float64) -> Parameters:
     """The neurons' values as tensors with one row."""
     tensors = {name: torch.tensor(getattr(neurons, name), dtype=dtype).unsqueeze(-2) for name in TENSORS}
     return Parameters(**tensors, leak_curve=neurons.leak_curve, filter_curve=neurons.filter_curve)
 
 
-def rest_state(shape: tuple[int, ...], dtype: torch.dtype = torch.float64) -> State:
-    """Membrane and filters all at the voltage from which every run starts."""
-    start = torch.full(shape, INITIAL_VOLTAGE, dtype=dtype)
-    return State(start, start, start, start)
-
-
-def curve_value(curve: Curve | None, x: Tensor) -> Tensor:
-    """G(x); the identity for None."""
+def _curve(curve: Curve | None, x: Value) -> tuple[Value, Value]:
+    """G(x) and G'(x); x and one for None."""
     if curve is None:
-        return x
-    k, d = curve.slope, curve.shift
-    return curve.amplitude * (torch.tanh(k * (x - d)) + torch.tanh(k * (x + d)))
+        return x, 1.0
+    k, shift = curve.slope, curve.slope * curve.shift
+    left, right = tanh(k * x - shift), tanh(k * x + shift)
+    return curve.amplitude * (left + right), curve.amplitude * k * (2.0 - left * left - right * right)
 
 
-def curve_slope(curve: Curve | None, x: Tensor) -> Tensor:
-    """G'(x); ones for None."""
-    if curve is None:
-        return torch.ones_like(x)
-    k, d = curve.slope, curve.shift
-    left, right = torch.tanh(k * (x - d)), torch.tanh(k * (x + d))
-    return curve.amplitude * k * (2 - left * left - right * right)
+@dataclass(frozen=True)
+class _Mtc:
+    """What both integrators share. State: membrane, slow, ultraslow and, where some tau_fast > 0, fast filter."""
+
+    step_size: float  # tau_m
+    leak_curve: Curve | None = None
+    filter_curve: Curve | None = None
+    fast_filter: bool = False
+
+    @property
+    def initial(self) -> tuple[float, ...]:
+        return (INITIAL_VOLTAGE,) * (3 + self.fast_filter)
+
+    @property
+    def bounds(self) -> Mapping[str, float]:
+        # A slope of 2 is as far as the kernel's phi1 goes; an offset leaves room for the exponentials.
+        slopes = dict.fromkeys(("alpha_fast_negative", "leak"), LARGEST_SLOPE / self.step_size)
+        return slopes | dict.fromkeys((f"delta_{element}" for element in ELEMENTS), LARGEST_OFFSET)
+
+    def visible(self, state: State) -> Value:
+        return state[0]
+
+    def _seen(self, voltage: Value, fast: State, c: Coefficients) -> Value:
+        """Voltage that the fast element sees; `fast` is empty without any fast filter."""
+        return voltage + c["filtered"] * (fast[0] - voltage) if fast else voltage
+
+    def _slow_current(self, slow: Value, ultraslow: Value, c: Coefficients) -> Value:
+        """Current of the three elements that sit on a filter of their own."""
+        return (
+            c["alpha_slow_negative"] * tanh(slow - c["delta_slow_negative"])
+            - c["alpha_slow_positive"] * tanh(slow - c["delta_slow_positive"])
+            - c["alpha_ultraslow_positive"] * tanh(ultraslow - c["delta_ultraslow_positive"])
+        )
+
+    def _drive(self, name: str, voltage: Value, filtered: Value, c: Coefficients) -> Value:
+        """F(V - U_y + o_y)."""
+        return _curve(self.filter_curve, voltage - filtered + c[f"offset_{name}"])[0]
 
 
-def phi1(z: Tensor) -> Tensor:
-    """(e^z - 1) / z, and its Taylor series where that quotient loses digits."""
-    small = z.abs() < 1e-3
-    safe = torch.where(small, torch.ones_like(z), z)
-    return torch.where(small, 1 + z / 2 * (1 + z / 3 * (1 + z / 4)), torch.expm1(safe) / safe)
+@dataclass(frozen=True)
+class Euler(_Mtc):
+    """Explicit Euler, the discretisation of the paper."""
+
+    def step(self, state: State, current: Value, c: Coefficients) -> State:
+        voltage, slow, ultraslow, *fast = state
+        gate = tanh(self._seen(voltage, tuple(fast), c) - c["delta_fast_negative"])
+        loss = c["leak"] * _curve(self.leak_curve, voltage - c["rest"])[0]
+        flow = current - loss + c["alpha_fast_negative"] * gate + self._slow_current(slow, ultraslow, c)
+        filters = zip(("slow", "ultraslow", "fast"), (slow, ultraslow, *fast), strict=False)
+        moved = [
+            filtered + c[f"whole_{name}"] * self._drive(name, voltage, filtered, c) for name, filtered in filters
+        ]
+        return voltage + self.step_size * flow, *moved
 
 
-def _slow_current(p: Parameters, slow: Tensor, ultraslow: Tensor) -> Tensor:
-    """Current of the three elements that sit on a filter of their own."""
-    return (
-        -p.alpha[1] * torch.tanh(slow - p.delta[1])
-        + p.alpha[2] * torch.tanh(slow - p.delta[2])
-        - p.alpha[3] * torch.tanh(ultraslow - p.delta[3])
-    )
-
-
-def _follow(p: Parameters, y: int, voltage: Tensor, filtered: Tensor, step: Tensor | float) -> Tensor:
-    """F(V - U_y + o_y) step / tau_y: an explicit increment of filter y; zero where tau_y = 0."""
-    tau = p.tau[y]
-    rate = torch.where(tau > 0, step / torch.where(tau > 0, tau, torch.ones_like(tau)), torch.zeros_like(tau))
-    return rate * curve_value(p.filter_curve, voltage - filtered + p.offset[y])
-
-
-def euler_step(state: State, current: Tensor, p: Parameters, step: float) -> State:
-    """One explicit Euler step of `step` tau_m, the discretisation of the paper."""
-    voltage, fast, slow, ultraslow = state
-    seen = torch.where(p.tau[0] > 0, fast, voltage)
-    inward = p.alpha[0] * torch.tanh(seen - p.delta[0]) + _slow_current(p, slow, ultraslow)
-    after = voltage + step * (current - p.leak * curve_value(p.leak_curve, voltage - p.rest) + inward)
-    return State(
-        after,
-        torch.where(p.tau[0] > 0, fast + _follow(p, 0, voltage, fast, step), after),
-        slow + _follow(p, 1, voltage, slow, step),
-        ultraslow + _follow(p, 2, voltage, ultraslow, step),
-    )
-
-
-def _advance(p: Parameters, y: int, mean: Tensor, before: Tensor, middle: Tensor, step: float) -> Tensor:
-    """Filter y after a step in which the membrane's mean is `mean`.
-
-    Exact for a linear filter under a constant membrane; a curved one takes the explicit midpoint. Both second order.
-    """
-    if p.filter_curve is not None:
-        return before + _follow(p, y, mean, middle, step)
-    share = -torch.expm1(-step / torch.where(p.tau[y] > 0, p.tau[y], torch.full_like(p.tau[y], math.inf)))
-    return before + share * (mean - before + p.offset[y])
-
-
-def split_step(state: State, current: Tensor, p: Parameters, step: float) -> State:
-    """One second-order step: filters by their midpoint, the membrane by exponential Rosenbrock-Euler.
+@dataclass(frozen=True)
+class Split(_Mtc):
+    """Second order: filters by their midpoint, the membrane by exponential Rosenbrock-Euler.
 
     Linearised about V at the frozen midpoint of the filters, V' = V + h phi1(z) f with z = h df/dV (Hochbruck and
-    Ostermann, Acta Numerica 19, 2010, section 2.4, applied to the membrane alone).
+    Ostermann, Acta Numerica 19, 2010, section 2.4, applied to the membrane alone). A linear filter is exact under the
+    membrane's mean, a curved one takes the explicit midpoint.
     """
-    voltage, fast, slow, ultraslow = state
-    slow_mid = slow + _follow(p, 1, voltage, slow, step / 2)
-    ultraslow_mid = ultraslow + _follow(p, 2, voltage, ultraslow, step / 2)
-    fast_mid = fast + _follow(p, 0, voltage, fast, step / 2)
-    instantaneous = p.tau[0] == 0
-    gate = torch.tanh(torch.where(instantaneous, voltage, fast_mid) - p.delta[0])
-    across = voltage - p.rest
-    flow = current - p.leak * curve_value(p.leak_curve, across) + p.alpha[0] * gate
-    flow = flow + _slow_current(p, slow_mid, ultraslow_mid)
-    slope = torch.where(instantaneous, p.alpha[0] * (1 - gate * gate), 0.0) - p.leak * curve_slope(
-        p.leak_curve, across
-    )
-    after = voltage + step * phi1(step * slope) * flow
-    mean = (voltage + after) / 2
-    return State(
-        after,
-        torch.where(instantaneous, after, _advance(p, 0, mean, fast, fast_mid, step)),
-        _advance(p, 1, mean, slow, slow_mid, step),
-        _advance(p, 2, mean, ultraslow, ultraslow_mid, step),
-    )
+
+    def step(self, state: State, current: Value, c: Coefficients) -> State:
+        voltage, _, _, *fast = state
+        names = ("slow", "ultraslow", "fast")[: len(state) - 1]
+        middle = [
+            filtered + c[f"half_{name}"] * self._drive(name, voltage, filtered, c)
+            for name, filtered in zip(names, state[1:], strict=True)
+        ]
+        gate = tanh(self._seen(voltage, tuple(middle[2:]), c) - c["delta_fast_negative"])
+        value, slope = _curve(self.leak_curve, voltage - c["rest"])
+        flow = (
+            current
+            - c["leak"] * value
+            + c["alpha_fast_negative"] * gate
+            + self._slow_current(middle[0], middle[1], c)
+        )
+        steepness = c["alpha_fast_negative"] * (1.0 - gate * gate)
+        if fast:
+            steepness = steepness - c["filtered"] * steepness
+        after = voltage + rise(self.step_size * (steepness - c["leak"] * slope), self.step_size * flow)
+        mean = 0.5 * (voltage + after)
+        moved = []
+        for name, filtered, half in zip(names, state[1:], middle, strict=True):
+            seen = filtered if self.filter_curve is None else half
+            moved.append(filtered + c[f"whole_{name}"] * self._drive(name, mean, seen, c))
+        return after, *moved
 
 
-STEPS: dict[Integrator, Callable[[State, Tensor, Parameters, float], State]] = {
-    "euler": euler_step,
-    "split": split_step,
-}
+DYNAMICS: dict[Integrator, type[Euler] | type[Split]] = {"euler": Euler, "split": Split}
 
 
-def substep_currents(current: Float[Tensor, "samples B N"], substeps: int) -> Float[Tensor, "steps B N"]:
-    """Current at the middle of each of `substeps` equal parts of every interval, linear between the samples."""
-    middle = (torch.arange(substeps, dtype=current.dtype) + 0.5) / substeps
-    inside = torch.lerp(current[:-1].unsqueeze(1), current[1:].unsqueeze(1), middle.view(1, -1, 1, 1))
-    return inside.flatten(0, 1)
+def dynamics(p: Parameters, integrator: Integrator, step: float) -> Euler | Split:
+    """The step function of these neurons. Raises SpecError for a step beyond a filter's stability, `step` < tau."""
+    positive = p.tau.detach()[p.tau > 0]
+    if bool((positive < step).any()):
+        raise SpecError(
+            f"integration step {step:g} tau_m exceeds the shortest filter time constant, {float(positive.min()):g} "
+            f"tau_m; choose a step below it"
+        )
+    return DYNAMICS[integrator](step, p.leak_curve, p.filter_curve, bool((p.tau[0] > 0).any()))
+
+
+def coefficients(p: Parameters, law: Euler | Split) -> dict[str, Value]:
+    """What the step sees, by name: (rows, N) each, or a number where all neurons share a trivial one."""
+    c: dict[str, Value] = {"leak": _plain(p.leak, 1.0), "rest": _plain(p.rest, 0.0)}
+    for row, element in enumerate(ELEMENTS):
+        c[f"alpha_{element}"], c[f"delta_{element}"] = p.alpha[row], p.delta[row]
+    for name, row in {"slow": 1, "ultraslow": 2, "fast": 0}.items():
+        if name == "fast" and not law.fast_filter:
+            continue
+        # An absent fast filter follows at any speed; nothing sees it.
+        rate = law.step_size / torch.where(p.tau[row] > 0, p.tau[row], torch.ones_like(p.tau[row]))
+        exact = isinstance(law, Split) and law.filter_curve is None
+        c[f"half_{name}"], c[f"whole_{name}"] = rate / 2, -torch.expm1(-rate) if exact else rate
+        c[f"offset_{name}"] = _plain(p.offset[row], 0.0)
+    if law.fast_filter:
+        c["filtered"] = (p.tau[0] > 0).to(p.tau.dtype)
+    return c
+
+
+def _plain(values: Tensor, usual: float) -> Value:
+    """The usual number where all values are that and none is trained."""
+    return usual if not values.requires_grad and bool((values == usual).all()) else values
+
+
+class States(NamedTuple):
+    """Voltages of the membrane and of the slow filters after every step, (1 + steps, B, N) each."""
+
+    voltage: Tensor
+    slow: Tensor
+    ultraslow: Tensor
 
 
 def simulate(
@@ -169,24 +199,20 @@ def simulate(
     step: float,
     substeps: int,
     integrator: Integrator = "split",
-    start: State | None = None,
-) -> State:
-    """Every state after every substep, (1 + (samples - 1) substeps, B, N) each, the initial one first.
+) -> States:
+    """Every state after every substep, the initial one first, in the current's precision: the reference.
 
     `current` is sampled every `substeps` steps and linear in between; each step sees it at its own middle.
-    Raises SpecError when a curved filter is stepped beyond its stability, `step` < tau.
+    Raises SpecError when a filter is stepped beyond its stability, `step` < tau.
     """
-    positive = p.tau[p.tau > 0]
-    if bool((positive < step).any()):
-        raise SpecError(
-            f"integration step {step:g} tau_m exceeds the shortest filter time constant, {float(positive.min()):g} "
-            f"tau_m; choose a step below it"
-        )
-    advance = STEPS[integrator]
-    state = rest_state(tuple(current.shape[1:]), current.dtype) if start is None else start
-    states = [state]
+    law = dynamics(p, integrator, step)
+    c = coefficients(p, law)
+    state: State = tuple(torch.full_like(current[0], start) for start in law.initial)
+    states = [state[:3]]
     # unbind, because indexing row by row makes the backward quadratic in time
-    for drive in substep_currents(current, substeps).unbind(0):
-        state = advance(state, drive, p, step)
-        states.append(state)
-    return State(*(torch.stack(parts) for parts in zip(*states, strict=True)))
+    drive = current.unbind(0)
+    for left, right in pairwise(drive):
+        for share in shares(substeps):
+            state = law.step(state, left + share * (right - left), c)
+            states.append(state[:3])
+    return States(*(torch.stack(parts) for parts in zip(*states, strict=True)))

@@ -1,38 +1,45 @@
-"""A hidden layer of MTC neurons: its trainable tensors, its virtual chips, and a `ModelSpec` run over a series."""
+"""Layers of neurons, one feeding the next, as trainable tensors: what they put out, and what it costs."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from mtc_hw.errors import DataError, SpecError
-from mtc_hw.model.kernel import integrate, supported
-from mtc_hw.model.mtc import Integrator, Parameters, parameters, simulate
-from mtc_hw.readout import features, predict
-from mtc_hw.spec import Curve, ModelSpec, Synapse, Trace
+from mtc_hw.model.algebra import Value
+from mtc_hw.model.chips import Chips
+from mtc_hw.model.kernel import fused, supported
+from mtc_hw.model.program import Dynamics, Output, Program, Unrolled, unrolled
+from mtc_hw.spec import AnySynapse
 
-Array = NDArray[np.float64]
 
-TYPICAL_ALPHA = (2.0, 2.0, 1.5, 1.5)
-TYPICAL_DELTA = (0.0, 0.0, -1.5, -1.5)
-ALPHA_REACH = (0.1, 3.5)
-DELTA_REACH = (-3.5, 3.5)
-SLOW_REACH = (1.0, 200.0)
-ULTRASLOW_REACH = (10.0, 1500.0)
-"""What training may ask for: inside the default converters' full scale, with room for a chip's trims."""
-"""Ribar's wide burster; a spiking neuron has its first two elements."""
+class Neurons(Protocol):
+    """A population of one kind of neuron."""
+
+    @property
+    def count(self) -> int: ...
+    def tensors(self) -> dict[str, Tensor]:
+        """What training changes, in a fixed order; (..., 1, N) each."""
+
+    def confine(self, step: float) -> None:
+        """Bring what is trained back into the range that is legal for a step of so many tau_m."""
+
+    def dynamics(self, step: float) -> Dynamics:
+        """The equations over a step of so many tau_m."""
+
+    def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:
+        """What a step sees, (1 or rows, N) each."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How a layer is stepped and read: times in tau_m, `sample` between inputs, `substeps` steps to a sample."""
+    """How layers are stepped and read: times in tau_m, `sample` between inputs, `substeps` steps to a sample."""
 
     sample: float = 1.0
     substeps: int = 2
-    integrator: Integrator = "split"
     readout: float = 3.0  # of each pole of the low-pass
 
     @property
@@ -41,155 +48,100 @@ class Timing:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
-    """One hidden layer, parametrised so that every real number is legal; absent elements are masked."""
+class Layer:
+    """Neurons and the currents that they get."""
 
-    log_alpha: Tensor  # (4, 1, N)
-    delta: Tensor  # (4, 1, N)
-    log_tau: Tensor  # (2, 1, N), slow and ultraslow
-    weights: Tensor  # (N, 1)
+    neurons: Neurons
+    weights: Tensor  # (N, inputs)
     bias: Tensor  # (N,)
-    present: Tensor  # (4, 1, N), 1 or 0
-    leak_curve: Curve | None
-    filter_curve: Curve | None
-    synapse: Synapse
-    timing: Timing
+    recurrent: Tensor | None = None  # (N, N), of what the neurons emitted by the last sample
 
-    def trainable(self) -> list[Tensor]:
-        return [self.log_alpha, self.delta, self.log_tau, self.weights, self.bias]
-
-    def voltage(self, inputs: Tensor, noise: float, generator: torch.Generator) -> Tensor:
-        """Voltages (B, steps + 1, N) for inputs (B, samples); every batch item a chip of its own when `noise` > 0."""
-        current = inputs.unsqueeze(-1) * self.weights[:, 0] + self.bias
-        p = self.parameters()
-        if noise > 0:
-            p = perturbed(p, len(inputs), noise, generator)
-            current = current + noise * torch.randn((len(inputs), 1, len(self.bias)), generator=generator)
-        return run(current, p, self.timing)
-
-    def confine(self) -> None:
-        """Bring the parameters back into what a circuit reaches."""
-        with torch.no_grad():
-            self.log_alpha.clamp_(*map(math.log, ALPHA_REACH))
-            self.delta.clamp_(*DELTA_REACH)
-            for row, reach in enumerate((SLOW_REACH, ULTRASLOW_REACH)):
-                self.log_tau[row].clamp_(*map(math.log, reach))
-
-    def parameters(self) -> Parameters:
-        lanes = len(self.bias)
-        alpha = self.log_alpha.exp() * self.present
-        tau = torch.cat([torch.zeros(1, 1, lanes), self.log_tau.exp()])
-        rest, offset = torch.zeros(1, lanes), torch.zeros(3, 1, lanes)
-        return Parameters(
-            alpha, self.delta, tau, torch.ones(1, lanes), rest, offset, self.leak_curve, self.filter_curve
-        )
+    def tensors(self) -> dict[str, Tensor]:
+        own = {"weights": self.weights, "bias": self.bias}
+        return self.neurons.tensors() | own | ({} if self.recurrent is None else {"recurrent": self.recurrent})
 
 
-def perturbed(p: Parameters, rows: int, sigma: float, generator: torch.Generator) -> Parameters:
-    """`rows` chips: normal errors, sigma relative in alpha, tau, leak, absolute in delta, rest, offset."""
-    lanes = p.alpha.shape[-1]
-    alpha, delta, tau, leak, rest, offset = (
-        sigma * torch.randn((count, rows, lanes), generator=generator) for count in (4, 4, 3, 1, 1, 3)
-    )
-    return replace(
-        p,
-        alpha=p.alpha * alpha.exp(),
-        delta=p.delta + delta,
-        tau=p.tau * tau.exp(),
-        leak=p.leak * leak[0].exp(),
-        rest=p.rest + rest[0],
-        offset=p.offset + offset,
-    )
+class Observation(NamedTuple):
+    """What the readout and the penalties see of a batch."""
 
-
-def initial_network(
-    hidden: int, timing: Timing, curve: Curve | None, input_scale: float, generator: torch.Generator
-) -> Network:
-    """Half spiking, half bursting neurons around the typical ones, with log-uniform time constants.
-
-    Raises SpecError for fewer than two neurons.
-    """
-    if hidden < 2:
-        raise SpecError(f"hidden is {hidden}; half of the neurons spike and half burst, so give at least 2")
-    bursting = torch.arange(hidden) >= hidden // 2
-    present = torch.ones(4, 1, hidden)
-    present[2:, :, ~bursting] = 0.0
-    centre = torch.tensor([TYPICAL_ALPHA, TYPICAL_DELTA]).reshape(2, 4, 1, 1)
-    spread = 0.1 * torch.randn((2, 4, 1, hidden), generator=generator)
-    tau = torch.rand((2, 1, hidden), generator=generator)
-    low, high = torch.tensor([[2.0, 50.0], [20.0, 1000.0]]).log().reshape(2, 2, 1, 1)
-    weights, bias = torch.randn((2, hidden), generator=generator)
-    return Network(
-        log_alpha=(centre[0] * (1 + spread[0])).log(),
-        delta=centre[1] + spread[1],
-        log_tau=low + (high - low) * tau,
-        weights=input_scale * weights.unsqueeze(-1),
-        bias=-1.0 + 0.4 * bias - 0.3 * bursting,
-        present=present,
-        leak_curve=curve,
-        filter_curve=curve,
-        synapse=Synapse(),
-        timing=timing,
-    )
-
-
-def run(current: Tensor, p: Parameters, timing: Timing) -> Tensor:
-    """Voltages (B, steps + 1, N) by the fused kernel in float32, or by the reference where the kernel cannot."""
-    if timing.integrator == "split" and supported(p, timing.step):
-        return integrate(current.float(), p, timing.step, timing.substeps)
-    states = simulate(current.transpose(0, 1), p, timing.step, timing.substeps, timing.integrator)
-    return states.voltage.transpose(0, 1)
+    features: Tensor  # (B, kept, N), of the last layer
+    activity: Tensor  # (neurons of all layers,): mean s
+    excess: Tensor  # (neurons of all layers,): mean squared voltage beyond the limit, unit voltages squared
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """What a network did with a series: its state after every integration step, its answer at every sample."""
+class Network:
+    """Layers behind each other; the readout sees the last one."""
 
-    trace: Trace
-    features: Array  # (T, N)
-    prediction: Array  # (T, outputs); no outputs without a readout
+    layers: tuple[Layer, ...]
+    synapse: AnySynapse | None  # None: spikes pass as they are
+    timing: Timing
+    limit: float = 3.2  # unit voltages, above which the excess counts
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Every trainable tensor by name, in a fixed order."""
+        return {
+            f"layer{index}.{name}": tensor
+            for index, layer in enumerate(self.layers)
+            for name, tensor in layer.tensors().items()
+        }
 
-def run_spec(spec: ModelSpec, series: ArrayLike, step: float | None = None, exact: bool = False) -> Run:
-    """Run the network over a standardised series, (T,) or (T, inputs), one row every `task.sample`, linear between.
+    def confine(self) -> None:
+        for layer in self.layers:
+            layer.neurons.confine(self.timing.step)
 
-    `step` in tau_m (the spec's own when None) is rounded down to a whole part of the sample. `exact` takes the
-    float64 reference, many times slower, which also gives the filters' states. The first value is at time 0, from
-    `INITIAL_VOLTAGE`. Raises DataError for a series of the wrong shape.
-    """
-    x = np.asarray(series, dtype=np.float64)
-    x = x[:, None] if x.ndim == 1 else x
-    if x.ndim != 2 or x.shape[1] != spec.weights.shape[1] or len(x) < 2 or not np.isfinite(x).all():
-        raise DataError(
-            f"the series has shape {x.shape}; it needs 2 or more finite rows of {spec.weights.shape[1]} inputs"
-        )
-    timing = spec_timing(spec, step)
-    current = torch.from_numpy(x @ spec.weights.T + spec.bias).unsqueeze(1)
-    with torch.no_grad():
-        states = _states(current, spec, timing, exact)
-    voltage = states[0]
-    time = timing.step * np.arange(len(voltage), dtype=np.float64)
-    y = features(voltage, timing.step, spec.synapse, timing.readout)[:: timing.substeps]
-    answer = np.empty((len(y), 0)) if spec.readout is None else predict(y, spec.readout)
-    return Run(Trace(time, voltage, *states[1:]), y, answer)
+    def observe(self, inputs: Tensor, kept: Sequence[int], chips: Chips | None = None) -> Observation:
+        """Features at the kept samples, from 1, of inputs (B, samples) or (B, samples, inputs)."""
+        steps = len(inputs) * (inputs.shape[1] - 1) * self.timing.substeps
+        totals = []
+        for layer in self.layers[:-1]:
+            run = self._run(layer, inputs, "synapse", range(1, inputs.shape[1]), chips)
+            inputs = torch.nn.functional.pad(run.outputs, (0, 0, 1, 0), value=self._first_emitted(layer))
+            totals.append(run.sums)
+        run = self._run(self.layers[-1], inputs, "features", kept, chips)
+        means = torch.cat([*totals, run.sums], 1) / steps
+        return Observation(run.outputs, means[0], means[1])
 
+    def visible(self, inputs: Tensor, chips: Chips | None = None) -> list[Tensor]:
+        """Voltage or spikes of every layer after every step, the start first, (B, steps + 1, N) each."""
+        seen = []
+        for layer in self.layers:
+            samples = inputs.shape[1] - 1
+            run = self._run(layer, inputs, "state", None, chips)
+            shown = torch.nn.functional.pad(run.outputs, (0, 0, 1, 0), value=self._first_shown(layer))
+            seen.append(shown)
+            emitted = shown if self.synapse is None else self._program(layer, "state").emitted(shown)
+            inputs = emitted[:, :: self.timing.substeps][:, : samples + 1]
+        return seen
 
-def _states(current: Tensor, spec: ModelSpec, timing: Timing, exact: bool) -> tuple[Array, ...]:
-    """Voltage, and in the reference slow and ultraslow filter, (steps + 1, N) each."""
-    single = parameters(spec.neurons, torch.float32)
-    if not exact and timing.integrator == "split" and supported(single, timing.step):
-        voltage = integrate(current.float().transpose(0, 1), single, timing.step, timing.substeps)
-        return (np.asarray(voltage[0].double(), dtype=np.float64),)
-    double = parameters(spec.neurons, torch.float64)
-    states = simulate(current, double, timing.step, timing.substeps, timing.integrator)
-    return tuple(np.asarray(part[:, 0], dtype=np.float64) for part in (states.voltage, states.slow, states.ultraslow))
+    def _first_shown(self, layer: Layer) -> float:
+        """Voltage at the start; no spike."""
+        return 0.0 if self.synapse is None else layer.neurons.dynamics(self.timing.step).initial[0]
 
+    def _first_emitted(self, layer: Layer) -> float:
+        start = self._first_shown(layer)
+        return start if self.synapse is None else float(self.synapse(np.array(start)))
 
-def spec_timing(spec: ModelSpec, step: float | None = None) -> Timing:
-    """The spec's timing, or that of another step."""
-    sample = 1.0 if spec.task is None else spec.task.sample * spec.task.time_unit
-    wanted = spec.step if step is None else step
-    if not wanted > 0:
-        raise SpecError(f"integration step is {wanted:g} tau_m; it must be > 0")
-    tau = 3.0 if spec.readout is None else spec.readout.tau
-    return Timing(sample, max(1, int(np.ceil(sample / wanted - 1e-9))), spec.integrator, tau)
+    def _program(self, layer: Layer, output: Output) -> Program:
+        t = self.timing
+        decay = math.exp(-t.step / t.readout)
+        return Program(layer.neurons.dynamics(t.step), t.substeps, self.synapse, output, decay, self.limit)
+
+    def _run(
+        self, layer: Layer, inputs: Tensor, output: Output, kept: Sequence[int] | None, chips: Chips | None
+    ) -> Unrolled:
+        program = self._program(layer, output)
+        c = layer.neurons.coefficients(self.timing.step, chips)
+        bias = layer.bias.unsqueeze(0)
+        if chips is not None:
+            bias = bias + chips.error(chips.spread.current, layer.neurons.count)
+        steps = None if kept is None else [sample * self.timing.substeps for sample in kept]
+        fast = layer.recurrent is None and supported(program, c)
+        if fast and inputs.ndim == 2:
+            return fused(program, inputs, c | {"weight": layer.weights.T, "bias": bias}, steps)
+        inputs = inputs.unsqueeze(-1) if inputs.ndim == 2 else inputs
+        current = inputs @ layer.weights.T + bias.unsqueeze(1)
+        if fast:
+            return fused(program, current, c, steps)
+        run = unrolled(program, current, c, layer.recurrent)
+        return run if steps is None else Unrolled(run.outputs[:, [step - 1 for step in steps]], run.sums)

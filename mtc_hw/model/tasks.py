@@ -1,5 +1,6 @@
 """Series to predict: the Mackey-Glass benchmark or a user's own, split into a training and a test part."""
 
+import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,6 +40,10 @@ class Split:
     task: Task
     train: Examples
     test: Examples
+
+    def digest(self) -> str:
+        """SHA-256 over what is learned from, hexadecimal."""
+        return hashlib.sha256(self.train.inputs.tobytes() + self.train.targets.tobytes()).hexdigest()
 
 
 def _multiple(length: float, unit: float, what: str) -> int:

@@ -1,57 +1,30 @@
-"""Training: Adam through the neurons' own dynamics, with the readout projected out of every batch."""
+"""Training: a start, a descent, a readout, and how well the network does on what it has not seen."""
 
 import dataclasses
-import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Literal, NamedTuple, Protocol
+from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from mtc_hw import __version__
 from mtc_hw.errors import DataError
 from mtc_hw.metrics import r2, s_comm, s_comp, silent
-from mtc_hw.model.export import to_spec
-from mtc_hw.model.lif import initial_lif
-from mtc_hw.model.lowpass import Observation, observe
-from mtc_hw.model.mtc import Integrator
-from mtc_hw.model.network import Network, Timing, initial_network, run_spec
-from mtc_hw.model.progress import Progress
+from mtc_hw.model.build import best_start
+from mtc_hw.model.chips import Chips
+from mtc_hw.model.descent import Descent, Quantise, descend, draw_chips
+from mtc_hw.model.export import to_spec, with_codes
+from mtc_hw.model.loss import Batch, fit, windows
+from mtc_hw.model.mtc_neurons import MtcNeurons
+from mtc_hw.model.network import Network
+from mtc_hw.model.options import TrainOptions
+from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Examples, Split
-from mtc_hw.readout import features, fit_readout, predict
-from mtc_hw.spec import Curve, ModelSpec, Readout, Synapse
-
-CIRCUIT_CURVE = Curve(0.45, 1.502)
-"""Fit to the generic process's wide-range transconductor: leak and filter followers of the circuit."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What a training depends on, besides its series. The same options give the same network on the same machine."""
-
-    hidden: int = 64
-    iterations: int = 3000
-    seconds: float | None = None  # cap on wall-clock: lowers `iterations` to what fits, so no longer reproducible
-    seed: int = 0
-    neuron: Literal["mtc", "lif"] = "mtc"
-    integrator: Integrator = "split"
-    substeps: int = 2
-    curves: Literal["circuit", "linear"] = "circuit"
-    batch: int = 16
-    window: int = 500  # samples
-    burn_in: int = 200  # samples without loss at the start of a window
-    learning_rate: float = 1e-2
-    warm_up: int = 100  # iterations
-    noise: tuple[float, float] = (0.015, 0.008)  # mismatch of each sample's own chip, first and second half
-    activity: float = 0.01  # weight of mean s
-    excess: float = 0.3  # weight of mean relu(|V| - limit)^2
-    limit: float = 3.2  # unit voltages
-    input_scale: float = 0.7  # standard deviation of the initial input weights
-    readout_tau: float = 3.0  # tau_m, of each of the four poles
-    ridge: float = 1e-5  # per sample
-    candidates: int = 16  # untrained networks to choose the start from
+from mtc_hw.readout import fit_readout, lowpass, predict
+from mtc_hw.spec import Array, ModelSpec, Readout
 
 
 @dataclass(frozen=True)
@@ -59,7 +32,7 @@ class TrainReport:
     """How well the network does on the test part, and how it came to be."""
 
     r2: float
-    r2_refined: float  # the same network and readout at a quarter of the step; r2 again for LIF, which has no step
+    r2_refined: float  # the same network and readout at a quarter of the step; r2 again where there is no spec
     s_comp: float
     s_comm: float
     silent: int  # neurons that never cross threshold in the test part
@@ -71,259 +44,137 @@ class TrainReport:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-REPORTED = 10
-"""Iterations from one line of the history to the next."""
-
-
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A training's outcome; LIF networks have no spec."""
+    """A training's outcome; only one layer of MTC neurons has a spec."""
 
-    network: "Layer"
+    network: Network
+    readout: Readout
     spec: ModelSpec | None
     report: TrainReport
 
 
-class Descent(NamedTuple):
-    """What became of the iterations."""
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Batches of stretches of a series to predict."""
 
-    history: tuple[tuple[int, float, float], ...]  # iteration, loss, R2 of the batch
-    done: int
-    interrupted: bool
+    split: Split
 
-
-class Pace(NamedTuple):
-    """A mark to measure the time of an iteration from."""
-
-    done: int
-    time: float  # s
-
-
-class Layer(Protocol):
-    """What training asks of a hidden layer."""
+    inputs = 1
 
     @property
-    def timing(self) -> Timing: ...
-    @property
-    def synapse(self) -> Synapse: ...
-    def trainable(self) -> list[Tensor]: ...
-    def confine(self) -> None: ...
-    def voltage(self, inputs: Tensor, noise: float, generator: torch.Generator) -> Tensor: ...
+    def sample(self) -> float:
+        return self.split.task.sample * self.split.task.time_unit
+
+    def batch(self, o: TrainOptions, generator: torch.Generator) -> Batch:
+        kept = range(o.burn_in, o.window + 1, o.every)
+        return windows(self.split.train, o.batch, o.window, kept, generator)
 
 
 def train(
-    split: Split, options: TrainOptions | None = None, progress: bool = True, start: Layer | None = None
+    split: Split,
+    options: TrainOptions | None = None,
+    progress: bool = True,
+    start: Network | None = None,
+    quantiser: Callable[[ModelSpec], ModelSpec] | None = None,
+    save: Path | None = None,
+    resume: bool = False,
 ) -> Trained:
     """Train a network on the split's training part and measure it on the test part.
 
     Ctrl-C ends the training early: the best network so far is finished as usual, and the report says `interrupted`.
-    `start` is a layer to train on from, instead of the best of `options.candidates` random ones.
+    `start` is a network to train on from, instead of the best of `options.candidates` random ones. `quantiser` gives
+    the spec that converters make of a spec, for `options.bits`. `save` is a file that keeps the training's state;
+    with `resume`, the training goes on from there to the same result, bit for bit, as one that was never interrupted.
     """
     o = options or TrainOptions()
+    if (o.bits is not None) != (quantiser is not None):
+        raise DataError(f"bits is {o.bits}, but {'no' if quantiser is None else 'a'} quantiser is given")
     began = time.monotonic()
+    source = Series(split)
     generator = torch.Generator().manual_seed(o.seed)
-    layer = start or _best_start(split, o, generator)
-    descent = _descend(layer, split.train, o, generator, progress, began)
-    readout = _final_readout(layer, split.train, o, generator)
-    spec = to_spec(layer, readout, split.task) if isinstance(layer, Network) else None
-    report = _measure(layer, spec, readout, split.test, o)
+    network = start or _start(o, source, generator)
+    descent = Descent(network, o, generator, split.digest())
+    if resume and save is not None and save.exists():
+        descent.restore(save)
+    quantise = _straight_through(split, quantiser)
+    descend(descent, source, began, progress, quantise, save)
+    # What converters make of the network is what counts; its spec keeps the values that map to these codes.
+    final = network if quantise is None else quantise(network)
+    readout = final_readout(final, split.train, o, generator)
+    spec = _spec(network, readout, split)
+    meant = spec if spec is None or quantiser is None else quantiser(spec)
     report = dataclasses.replace(
-        report,
+        _measure(final, meant, readout, split.test, o),
         seconds=time.monotonic() - began,
         iterations=descent.done,
         interrupted=descent.interrupted,
-        history=descent.history,
+        history=tuple(descent.history),
     )
-    return Trained(layer, spec, report)
+    return Trained(network, readout, spec, report)
 
 
-def _windows(examples: Examples, o: TrainOptions, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random stretches of the training part: inputs (B, window + 1) and targets (B, window + 1 - burn_in)."""
-    room = len(examples.inputs) - o.window
-    if room < 1:
-        raise DataError(f"{len(examples.inputs)} training samples are too few for windows of {o.window}; give more")
-    first = torch.randint(room, (count, 1), generator=generator)
-    index = first + torch.arange(o.window + 1)
-    inputs = torch.from_numpy(examples.inputs).float()[index]
-    return inputs, torch.from_numpy(examples.targets).float()[index[:, o.burn_in :]]
+def _start(o: TrainOptions, source: Series, generator: torch.Generator) -> Network:
+    batch = source.batch(o, generator)
+
+    def score(network: Network) -> float:
+        return float(fit(network.observe(batch.inputs, batch.kept), batch.targets, o).loss)
+
+    return best_start(o, source.sample, source.inputs, score, generator)
 
 
-def _observe(layer: Layer, inputs: Tensor, o: TrainOptions, noise: float, generator: torch.Generator) -> Observation:
-    t = layer.timing
-    voltage = layer.voltage(inputs, noise, generator)
-    return observe(voltage, layer.synapse, t.readout, t.step, t.substeps, o.limit)
+def _straight_through(split: Split, quantiser: Callable[[ModelSpec], ModelSpec] | None) -> Quantise | None:
+    if quantiser is None:
+        return None
+    return lambda network: with_codes(network, quantiser(to_spec(network, task=split.task)))
 
 
-def project(x: Tensor, y: Tensor, ridge: float) -> Tensor:
-    """Mean squared error of the best ridge readout of x (samples, N) onto y (samples,).
+def _spec(network: Network, readout: Readout, split: Split) -> ModelSpec | None:
+    """The network's spec; None for one that has no circuit."""
+    only = network.layers[0]
+    plain = len(network.layers) == 1 and only.recurrent is None and isinstance(only.neurons, MtcNeurons)
+    return to_spec(network, readout, split.task) if plain else None
 
-    The readout is held during the backward pass: by the envelope theorem that is the gradient of the projected loss
-    (variable projection, Golub and Pereyra 1973), up to the ridge.
-    """
-    x = torch.cat([x, torch.ones(len(x), 1)], 1)
+
+def final_readout(network: Network, examples: Examples, o: TrainOptions, generator: torch.Generator) -> Readout:
+    """Ridge over the whole training part, or, where one readout shall serve all chips, over stretches of many."""
+    everything = range(o.burn_in, len(examples.inputs))
+    shared = o.chips == "per_sample" or (o.chips == "per_chip" and o.common > 0)
+    chips = draw_chips(o, o.batch, generator, True) if shared else None
     with torch.no_grad():
-        gram = (x.T @ x).double() + ridge * len(x) * torch.eye(x.shape[1], dtype=torch.float64)
-        weights = torch.linalg.solve(gram, (x.T @ y).double()).to(x.dtype)
-    error: Tensor = ((x @ weights - y) ** 2).mean()
-    return error
-
-
-def _loss(seen: Observation, targets: Tensor, o: TrainOptions) -> tuple[Tensor, float]:
-    """The loss with its penalties, and R2 on the batch."""
-    error = project(seen.features[:, o.burn_in :].flatten(0, 1), targets.flatten(), o.ridge)
-    loss = error + o.activity * seen.activity + o.excess * seen.excess
-    return loss, 1.0 - float(error.detach()) / float(targets.var(correction=0))
-
-
-def _best_start(split: Split, o: TrainOptions, generator: torch.Generator) -> Layer:
-    """Of `candidates` untrained layers the one whose ridge readout fits best on the same windows."""
-    inputs, targets = _windows(split.train, o, o.batch, generator)
-    best, best_loss = _fresh(split, o, generator), float("inf")
-    for _ in range(o.candidates):
-        layer = _fresh(split, o, generator)
-        with torch.no_grad():
-            loss = float(_loss(_observe(layer, inputs, o, 0.0, generator), targets, o)[0])
-        if loss < best_loss:
-            best, best_loss = layer, loss
-    return best
-
-
-def _fresh(split: Split, o: TrainOptions, generator: torch.Generator) -> Layer:
-    sample = split.task.sample * split.task.time_unit
-    if o.neuron == "lif":
-        return initial_lif(o.hidden, Timing(sample, 1, "euler", o.readout_tau), generator)
-    curve = CIRCUIT_CURVE if o.curves == "circuit" else None
-    timing = Timing(sample, o.substeps, o.integrator, o.readout_tau)
-    return initial_network(o.hidden, timing, curve, o.input_scale, generator)
-
-
-def rate(done: int, total: int, o: TrainOptions) -> float:
-    """Learning rate after `done` of `total` iterations: a linear warm-up, then a cosine to zero."""
-    warm = min(1.0, (done + 1) / max(1, min(o.warm_up, total // 4)))
-    return o.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done / total))
-
-
-class Best:
-    """The tensors at the lowest loss, averaged over `REPORTED` iterations: what Ctrl-C falls back on.
-
-    A training that runs to its end keeps its last tensors, which the vanishing learning rate has averaged.
-    """
-
-    def __init__(self, tensors: list[Tensor]) -> None:
-        self._tensors = tensors
-        self._kept = [tensor.detach().clone() for tensor in tensors]
-        self._losses: list[float] = []
-        self._lowest = math.inf
-
-    def see(self, loss: float) -> None:
-        self._losses = [*self._losses[1 - REPORTED :], loss]
-        mean = sum(self._losses) / len(self._losses)
-        if len(self._losses) == REPORTED and mean < self._lowest:
-            self._lowest = mean
-            for kept, tensor in zip(self._kept, self._tensors, strict=True):
-                kept.copy_(tensor.detach())
-
-    def restore(self) -> None:
-        with torch.no_grad():
-            for kept, tensor in zip(self._kept, self._tensors, strict=True):
-                tensor.copy_(kept)
-
-
-def _descend(
-    layer: Layer, examples: Examples, o: TrainOptions, generator: torch.Generator, shown: bool, began: float
-) -> Descent:
-    """Train the layer's tensors in place."""
-    tensors = [tensor.requires_grad_() for tensor in layer.trainable()]
-    optimiser = torch.optim.Adam(tensors, betas=(0.9, 0.99))
-    history: list[tuple[int, float, float]] = []
-    pace, best = Pace(0, time.monotonic()), Best(tensors)
-    total, done, interrupted = o.iterations, 0, False
-    with Progress(total, shown) as bar:
-        try:
-            while done < total:
-                noise = o.noise[0] if 2 * done < total else o.noise[1]
-                optimiser.param_groups[0]["lr"] = rate(done, total, o)
-                loss, fit, activity = _iterate(layer, tensors, optimiser, examples, o, noise, generator)
-                done += 1
-                best.see(loss)
-                if o.seconds is not None and done % REPORTED == 0:
-                    total = _affordable(o, done, pace, began)
-                if done == 1 or done % REPORTED == 0:
-                    pace = Pace(done, time.monotonic())
-                if done % REPORTED == 0 or done >= total:
-                    history.append((done, loss, fit))
-                    bar.show(done, total, loss, fit, 1.0 - activity)
-        except KeyboardInterrupt:
-            interrupted = True
-            best.restore()
-    for tensor in tensors:
-        tensor.requires_grad_(False)
-    return Descent(tuple(history), done, interrupted)
-
-
-def _affordable(o: TrainOptions, done: int, since: Pace, began: float) -> int:
-    """Iterations that fit into the cap at the pace since a mark, which leaves the first one's compilation out."""
-    now = time.monotonic()
-    each = (now - since.time) / (done - since.done)
-    left = (o.seconds or 0.0) - (now - began)
-    return max(done, min(o.iterations, done + int(left / each)))
-
-
-def _iterate(
-    layer: Layer,
-    tensors: list[Tensor],
-    optimiser: torch.optim.Optimizer,
-    examples: Examples,
-    o: TrainOptions,
-    noise: float,
-    generator: torch.Generator,
-) -> tuple[float, float, float]:
-    """One step of Adam; loss, R2 and activity of its batch."""
-    inputs, targets = _windows(examples, o, o.batch, generator)
-    seen = _observe(layer, inputs, o, noise, generator)
-    loss, fit = _loss(seen, targets, o)
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(tensors, 1.0)
-    optimiser.step()
-    layer.confine()
-    return float(loss.detach()), fit, float(seen.activity.detach())
-
-
-def _final_readout(layer: Layer, examples: Examples, o: TrainOptions, generator: torch.Generator) -> Readout:
-    """Ridge over the whole training part, or, for a layer trained with noise, over many chips' stretches of it."""
-    long = dataclasses.replace(o, window=min(4 * o.window, len(examples.inputs) - 1))
-    with torch.no_grad():
-        if o.noise[1] > 0:
-            inputs, targets = _windows(examples, long, o.batch, generator)
-        else:
+        if chips is None:
             inputs = torch.from_numpy(examples.inputs).float()[None]
-            targets = torch.from_numpy(examples.targets).float()[None, o.burn_in :]
-        y = _observe(layer, inputs, o, o.noise[1], generator).features[:, o.burn_in :]
-    return fit_readout(y.flatten(0, 1).numpy(), targets.flatten().numpy(), layer.timing.readout, o.ridge)
+            targets = torch.from_numpy(examples.targets).float()[list(everything)]
+            seen = network.observe(inputs, everything)
+        else:
+            window = min(4 * o.window, len(examples.inputs) - 1)
+            rows = max(o.batch, 16)
+            batch = windows(examples, rows, window, range(o.burn_in, window + 1), generator)
+            targets = batch.targets
+            seen = network.observe(batch.inputs, batch.kept, Chips(chips.spread, rows, generator))
+    x = seen.features.flatten(0, 1)
+    return fit_readout(x.numpy(), targets.reshape(len(x), -1).numpy(), network.timing.readout, o.ridge)
 
 
-def _measure(layer: Layer, spec: ModelSpec | None, readout: Readout, test: Examples, o: TrainOptions) -> TrainReport:
-    timing, generator = layer.timing, torch.Generator()
+def emitted(network: Network, inputs: Array) -> list[Array]:
+    """Synapse outputs of every layer after every step for a series (T,), (steps + 1, N) each."""
     with torch.no_grad():
-        voltage = layer.voltage(torch.from_numpy(test.inputs).float()[None], 0.0, generator)[0].numpy()
+        seen = network.visible(torch.from_numpy(inputs).float()[None])
+    shown = [np.asarray(each[0].double()) for each in seen]
+    return shown if network.synapse is None else [network.synapse(each) for each in shown]
+
+
+def _measure(
+    network: Network, spec: ModelSpec | None, readout: Readout, test: Examples, o: TrainOptions
+) -> TrainReport:
+    timing = network.timing
+    layers = emitted(network, test.inputs)
     kept = slice(o.burn_in, None)
-    answer = predict(features(voltage, timing.step, layer.synapse, timing.readout)[:: timing.substeps], readout)
+    answer = predict(lowpass(layers[-1], timing.step, timing.readout)[:: timing.substeps], readout)
     score = r2(answer[kept, 0], test.targets[kept])
     refined = score
     if spec is not None:
         refined = r2(run_spec(spec, test.inputs, spec.step / 4).prediction[kept, 0], test.targets[kept])
-    s = layer.synapse(voltage[o.burn_in * timing.substeps :])
-    return TrainReport(
-        score,
-        refined,
-        s_comp(s),
-        s_comm(s),
-        silent(s),
-        0.0,
-        0,
-        False,
-        (),
-        o,
-        {name: metadata.version(name) for name in ("torch", "numba", "numpy")} | {"mtc_hw": __version__},
-    )
+    s = np.hstack(layers)[o.burn_in * timing.substeps :]
+    versions = {name: metadata.version(name) for name in ("torch", "llvmlite", "numpy")} | {"mtc_hw": __version__}
+    return TrainReport(score, refined, s_comp(s), s_comm(s), silent(s), 0.0, 0, False, (), o, versions)

@@ -14,7 +14,7 @@ from mtc_hw.netlist.solver import FREE_RUNNING, Solver
 from mtc_hw.netlist.templates import render, spice
 from mtc_hw.netlist.views import Level, NeuronView, neuron_view
 from mtc_hw.neuron_file import Initial, NeuronFile, Stimulus
-from mtc_hw.spec import Array
+from mtc_hw.spec import AnySynapse, Array, RectifiedTanh
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,6 @@ def _wrapped(items: list[str], separator: str) -> str:
 
 
 def _readout(design: MappedDesign, views: list[NeuronView]) -> dict[str, object]:
-    volt = design.scale.volt
     weights = [
         {
             "output": output,
@@ -180,9 +179,15 @@ def _readout(design: MappedDesign, views: list[NeuronView]) -> dict[str, object]
         for view in views
     ]
     return {
-        "threshold": design.synapse.threshold * volt,
-        "saturation": design.synapse.saturation * volt,
+        "synapse": "rectified_tanh" if isinstance(design.synapse, RectifiedTanh) else "saturated_relu",
+        "threshold": design.synapse.threshold * design.scale.volt,
+        "range": _synapse_range(design.synapse) * design.scale.volt,
         "weights": weights,
         "outputs": [{"index": i, "offset": float(o)} for i, o in enumerate(design.readout_offset)],
         "tau": design.readout_tau,
     }
+
+
+def _synapse_range(synapse: AnySynapse) -> float:
+    """From threshold to saturation, or the unit voltage of the tanh, unit voltages."""
+    return 1.0 if isinstance(synapse, RectifiedTanh) else synapse.saturation - synapse.threshold

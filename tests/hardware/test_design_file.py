@@ -9,7 +9,7 @@ from mtc_hw.hardware.design_file import load_design, save_design
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import NETWORK
-from mtc_hw.spec import ModelSpec
+from mtc_hw.spec import ModelSpec, RectifiedTanh, Synapse
 
 
 @pytest.fixture
@@ -26,6 +26,13 @@ def assert_same(one, other) -> None:
             assert_same(a, b)
         else:
             assert a == b, each.name
+
+
+@pytest.mark.parametrize("synapse", [Synapse(0.1, 1.5), RectifiedTanh(0.1)], ids=["saturated_relu", "rectified_tanh"])
+def test_either_synapse_comes_back(mapped, network, path, synapse):
+    design = mapped(dataclasses.replace(network, synapse=synapse), bits=8)
+    save_design(design, path)
+    assert load_design(path).synapse == synapse
 
 
 @pytest.mark.parametrize("bits", [None, 8])

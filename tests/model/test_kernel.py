@@ -1,122 +1,319 @@
 """The fused kernel equals the float64 reference, forward and backward."""
 
-from collections.abc import Callable
-from dataclasses import replace
+import gc
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
-import numpy as np
 import pytest
 import torch
-from numba import njit
+from torch import Tensor
 
-from mtc_hw.model.kernel import BLOCK, integrate, supported
-from mtc_hw.model.lanes import FLAGS, law_bend, law_parts, law_slope, law_value, tanh
-from mtc_hw.model.mtc import TENSORS, Parameters, parameters, simulate
-from mtc_hw.spec import Curve, Neurons
+from mtc_hw.model.algebra import Value
+from mtc_hw.model.emit import BLOCK, vector_width
+from mtc_hw.model.kernel import Tapes, fused, padded_lanes, paged, supported
+from mtc_hw.model.mtc import TENSORS, Integrator, Parameters, coefficients, dynamics, parameters
+from mtc_hw.model.program import Output, Program, Unrolled, unrolled
+from mtc_hw.spec import AnySynapse, Curve, Neurons, RectifiedTanh, Synapse
 
 Population = Callable[..., Neurons]
-TRAINED = ("alpha", "delta", "tau")
+CIRCUIT = Curve(0.45, 1.502)
+RELU, TANH = Synapse(0.1, 1.3), RectifiedTanh(0.2)
 
 
-@njit(fastmath=FLAGS, error_model="numpy")
-def _tanh_of(x, out):  # type: ignore[no-untyped-def]
-    for i in range(x.size):
-        out[i] = tanh(x[i])
+@dataclass(frozen=True)
+class Case:
+    """What a kernel is compiled for, and the shape of a call."""
+
+    integrator: Integrator = "split"
+    substeps: int = 2
+    curve: Curve | None = None
+    fast: float = 0.0  # tau of the fast filter
+    matched: bool = False  # unit leaks, no rests, no offsets: numbers instead of arrays
+    dense: bool = True
+    output: Output = "features"
+    synapse: AnySynapse | None = RELU
+    sparse: bool = False  # only every other sample's output is kept
+    neurons: int = 5
+    rows: int = 1  # of coefficients, out of BATCH
+    samples: int = 7
+
+    def __str__(self) -> str:
+        own = {
+            each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name) != each.default
+        }
+        return " ".join(f"{name}={value}" for name, value in own.items())
 
 
-@njit(fastmath=FLAGS, error_model="numpy")
-def _law_of(x, law, out):  # type: ignore[no-untyped-def]
-    for i in range(x.size):
-        p, q, d = law_parts(x[i], law)
-        inverse = np.float32(1.0) / d
-        out[0, i] = law_value(p, q, inverse, law)
-        out[1, i] = law_slope(p, q, inverse, law)
-        out[2, i] = law_bend(p, q, inverse, law)
+BATCH = 3
+
+STRUCTURES = [
+    Case(output="state", neurons=16),
+    Case(output="synapse", synapse=TANH, dense=False, rows=BATCH, matched=True),
+    Case(curve=CIRCUIT, dense=False, sparse=True, rows=BATCH),
+    Case("euler", 1, dense=False, sparse=True, matched=True, neurons=33),
+    Case("euler", 2, CIRCUIT, output="synapse", synapse=TANH, rows=BATCH),
+    Case("euler", 3, synapse=None, dense=False, output="synapse"),
+    Case("euler", 4, output="state", synapse=TANH, sparse=True, neurons=1),
+    Case("euler", 8, matched=True, rows=BATCH),
+    Case("split", 1, CIRCUIT, output="state", synapse=None),
+    Case("split", 3, matched=True, dense=False, sparse=True, neurons=16),
+    Case("split", 4, synapse=TANH, rows=BATCH, sparse=True),
+    Case("split", 8, CIRCUIT, matched=True, dense=False, output="synapse"),
+    Case("split", 2, fast=1.0, matched=True, rows=BATCH),
+    Case("euler", 2, fast=1.0, dense=False, output="state"),
+    Case("split", 1, CIRCUIT, fast=1.5, output="synapse", sparse=True),
+]
+SIZES = [Case(neurons=n, rows=rows, matched=True) for n in (1, 5, 16, 33, BLOCK + 3) for rows in (1, BATCH)]
 
 
-def test_rational_tanh_is_within_3e_7() -> None:
-    x = np.linspace(-20, 20, 400001, dtype=np.float32)
-    out = np.empty_like(x)
-    _tanh_of(x, out)
-    assert np.abs(out - np.tanh(x.astype(float))).max() < 3e-7
-
-
-def test_compiled_curve_and_derivatives_equal_the_spec() -> None:
-    law, x = Curve(0.45, 1.502), np.linspace(-8, 8, 1001, dtype=np.float32)
-    out = np.empty((3, x.size), np.float32)
-    _law_of(x, (np.float32(law.slope), np.float32(np.tanh(law.slope * law.shift) ** 2)), out)
-    k, d, y = law.slope, law.shift, x.astype(float)
-    left, right = np.tanh(k * (y - d)), np.tanh(k * (y + d))
-    slope = law.amplitude * k * (2 - left**2 - right**2)
-    bend = -2 * law.amplitude * k * k * (left * (1 - left**2) + right * (1 - right**2))
-    assert np.abs(out - np.stack([law(y), slope, bend])).max() < 3e-6
-
-
-def chips(neurons: Neurons, rows: int) -> Parameters:
-    """As many rows of slightly different parameters."""
-    p = parameters(neurons)
-    draw = torch.Generator().manual_seed(3)
-    factor = 1 + 0.02 * torch.randn((rows, neurons.count), generator=draw, dtype=torch.float64)
-    return replace(p, **{name: getattr(p, name) * factor for name in TENSORS})
-
-
-def cast(p: Parameters, dtype: torch.dtype) -> Parameters:
-    """A copy whose trained tensors collect gradients."""
-    tensors = {name: getattr(p, name).to(dtype).clone().requires_grad_(name in TRAINED) for name in TENSORS}
-    return replace(p, **tensors)
-
-
-def gradients(p: Parameters, current: torch.Tensor, weights: torch.Tensor, kernel: bool) -> list[torch.Tensor]:
-    """Voltages (B, steps, N), then the gradients of their weighted sum for current, alpha, delta, tau."""
-    current = current.clone().requires_grad_()
-    if kernel:
-        voltage = integrate(current, p, 0.5, 2)
-    else:
-        voltage = simulate(current.transpose(0, 1), p, 0.5, 2).voltage.transpose(0, 1)
-    leaves = (current, *(getattr(p, name) for name in TRAINED))
-    return [voltage.detach(), *torch.autograd.grad((voltage * weights).sum(), leaves)]
-
-
-def assert_equal_to_reference(p: Parameters, samples: int, tolerance: float, drive: float) -> None:
-    draw = torch.Generator().manual_seed(4)
-    count = p.alpha.shape[-1]
-    current = drive * torch.randn((3, samples, count), generator=draw, dtype=torch.float64)
-    weights = torch.randn((3, 2 * samples - 1, count), generator=draw, dtype=torch.float64)
-    exact = gradients(cast(p, torch.float64), current, weights, kernel=False)
-    fused = gradients(cast(p, torch.float32), current.float(), weights.float(), kernel=True)
-    for one, other in zip(fused, exact, strict=True):
-        assert float((one - other).abs().max()) < tolerance * float(other.abs().max())
-
-
-@pytest.mark.parametrize("rows", [1, 3])
-def test_short_spiking_runs_equal_the_reference(population: Population, curve: Curve | None, rows: int) -> None:
-    p = parameters(population(5, curve)) if rows == 1 else chips(population(5, curve), rows)
-    assert_equal_to_reference(p, samples=13, tolerance=5e-5, drive=1.5)
-
-
-def test_long_contractive_runs_equal_the_reference(population: Population, curve: Curve | None) -> None:
-    p = parameters(population(5, curve))
-    assert_equal_to_reference(replace(p, alpha=0.2 * p.alpha), samples=400, tolerance=5e-5, drive=0.5)
-
-
-def test_neurons_beyond_a_block_equal_the_reference(population: Population) -> None:
-    assert_equal_to_reference(parameters(population(BLOCK + 3)), samples=6, tolerance=5e-5, drive=1.0)
-
-
-def test_the_number_of_threads_changes_nothing(population: Population) -> None:
-    p = cast(chips(population(5), 3), torch.float32)
-    current, weights = torch.randn(3, 9, 5), torch.randn(3, 17, 5)
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
     before = torch.get_num_threads()
-    try:
-        runs = []
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            runs.append(gradients(p, current, weights, kernel=True))
-    finally:
-        torch.set_num_threads(before)
-    assert all(torch.equal(one, other) for one, other in zip(*runs, strict=True))
+    yield
+    torch.set_num_threads(before)
 
 
-def test_the_kernel_declines_a_fast_filter_and_a_coarse_step(population: Population) -> None:
-    assert supported(parameters(population(2)), 0.5)
-    assert not supported(parameters(population(2, fast=1.0)), 0.5)
-    assert not supported(parameters(population(2)), 2.0)
+def chips(neurons: Neurons, rows: int, matched: bool) -> Parameters:
+    """As many rows of slightly different parameters, in float64."""
+    p = parameters(neurons)
+    factor = 1 + 0.02 * normal(3, rows, neurons.count) if rows > 1 else torch.ones((1, neurons.count)).double()
+    own = TENSORS[:3] if matched else TENSORS
+    usual = {"leak": torch.ones_like(p.leak), "rest": 0 * p.rest, "offset": 0 * p.offset}
+    return replace(p, **usual | {name: getattr(p, name) * factor for name in own})
+
+
+def normal(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A program and the leaves that collect its gradients."""
+
+    program: Program
+    drive: Tensor  # (B, samples, N) or (B, samples)
+    c: dict[str, Value]
+    kept: Sequence[int] | None
+
+    @property
+    def leaves(self) -> dict[str, Tensor]:
+        return {"drive": self.drive} | {name: value for name, value in self.c.items() if isinstance(value, Tensor)}
+
+    def cast(self, dtype: torch.dtype) -> "Problem":
+        """A copy whose leaves collect gradients in a precision."""
+        cast = {name: each.detach().to(dtype).clone().requires_grad_() for name, each in self.leaves.items()}
+        if self.drive.ndim == 2:
+            cast["drive"].requires_grad_(False)
+        return replace(self, drive=cast.pop("drive"), c=self.c | cast)
+
+    def fused(self) -> Unrolled:
+        return fused(self.program, self.drive, self.c, self.kept)
+
+    def reference(self) -> Unrolled:
+        own = dict(self.c)
+        current = self.drive
+        if current.ndim == 2:
+            current = current.unsqueeze(-1) * own.pop("weight").unsqueeze(1) + own.pop("bias").unsqueeze(1)
+        outputs, sums = unrolled(self.program, current, own)
+        return Unrolled(outputs if self.kept is None else outputs[:, [step - 1 for step in self.kept]], sums)
+
+
+def problem(case: Case, population: Population, drive: float = 1.5, calm: float = 1.0) -> Problem:
+    """A case's program with coefficients of float64; `calm` scales all conductances."""
+    p = chips(population(case.neurons, case.curve, fast=case.fast), case.rows, case.matched)
+    p = replace(p, alpha=calm * p.alpha)
+    law = dynamics(p, case.integrator, 1 / case.substeps)
+    program = Program(law, case.substeps, case.synapse, case.output, decay=math.exp(-1 / case.substeps), limit=1.0)
+    c = coefficients(p, law)
+    shape = (BATCH, case.samples) + ((case.neurons,) if case.dense else ())
+    if not case.dense:
+        c |= {"weight": 1 + 0.5 * normal(5, 1, case.neurons), "bias": 0.5 * normal(6, case.rows, case.neurons) - 0.5}
+    kept = [case.substeps * sample for sample in range(2, case.samples, 2)] if case.sparse else None
+    return Problem(program, drive * normal(4, *shape), c, kept)
+
+
+def gradients(problem: Problem, run: Unrolled, seed: int = 7) -> dict[str, Tensor]:
+    """Of a weighted sum of outputs and penalties for every leaf."""
+    weights, share = normal(seed, *run.outputs.shape), normal(seed + 1, *run.sums.shape)
+    loss = (run.outputs * weights.to(run.outputs.dtype)).sum() + (share.to(run.sums.dtype) * run.sums).sum()
+    leaves = {name: each for name, each in problem.leaves.items() if each.requires_grad}
+    found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+    return dict(zip(leaves, found, strict=True))
+
+
+def far(one: Tensor, other: Tensor) -> float:
+    """The largest difference, relative to the largest value."""
+    assert one.shape == other.shape
+    difference, largest = (one.detach().double() - other.detach()).abs().max(), other.detach().abs().max()
+    return float(difference / largest.clamp(min=1e-6))
+
+
+def assert_equal_to_reference(exact: Problem) -> None:
+    exact, single = exact.cast(torch.float64), exact.cast(torch.float32)
+    expected, found = exact.reference(), single.fused()
+    assert far(found.outputs, expected.outputs) < 5e-5
+    assert far(found.sums, expected.sums) < 5e-5
+    truth = gradients(exact, expected)
+    for name, gradient in gradients(single, found).items():
+        assert far(gradient, truth[name]) < 1e-4, name
+
+
+@pytest.mark.parametrize("case", STRUCTURES, ids=str)
+def test_a_short_spiking_run_equals_the_reference(population: Population, case: Case) -> None:
+    assert_equal_to_reference(problem(case, population))
+
+
+@pytest.mark.parametrize("case", SIZES, ids=str)
+def test_any_number_of_neurons_equals_the_reference(population: Population, case: Case) -> None:
+    assert_equal_to_reference(problem(case, population))
+
+
+@pytest.mark.parametrize("drive", [10.0, 200.0])
+@pytest.mark.parametrize("case", [STRUCTURES[0], STRUCTURES[4]], ids=["linear", "curved"])
+def test_a_violent_drive_equals_the_reference(population: Population, case: Case, drive: float) -> None:
+    assert_equal_to_reference(problem(case, population, drive))
+
+
+def test_a_single_sample_equals_the_reference(population: Population) -> None:
+    assert_equal_to_reference(problem(replace(SIZES[2], samples=2), population))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [Case(output="state", samples=400), Case(curve=CIRCUIT, dense=False, sparse=True, samples=400)],
+    ids=["linear", "curved"],
+)
+def test_a_long_contractive_run_equals_the_reference(population: Population, case: Case) -> None:
+    assert_equal_to_reference(problem(case, population, drive=0.5, calm=0.2))
+
+
+@pytest.mark.parametrize("case", [SIZES[0], SIZES[-1], STRUCTURES[2]], ids=["one", "many", "curved"])
+def test_the_number_of_threads_changes_nothing(population: Population, case: Case) -> None:
+    runs = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        single = problem(case, population).cast(torch.float32)
+        run = single.fused()
+        runs.append([run.outputs.detach(), run.sums.detach(), *gradients(single, run).values()])
+    for other in runs[1:]:
+        assert all(torch.equal(one, each) for one, each in zip(runs[0], other, strict=True))
+
+
+def test_the_rows_of_a_batch_are_independent(population: Population) -> None:
+    single = problem(SIZES[3], population)
+    flipped = {name: value.flip(0) if isinstance(value, Tensor) else value for name, value in single.c.items()}
+    mirrored = replace(single, drive=single.drive.flip(0), c=flipped)
+    assert torch.equal(mirrored.fused().outputs, single.fused().outputs.flip(0))
+
+
+def test_outputs_come_only_for_kept_steps(population: Population) -> None:
+    whole = problem(SIZES[2], population)
+    some = replace(whole, kept=[1, 4, 11])
+    assert torch.equal(some.fused().outputs, whole.fused().outputs[:, [0, 3, 10]])
+    assert torch.equal(some.fused().sums, whole.fused().sums)
+
+
+@pytest.mark.parametrize("retained", [False, True])
+def test_a_second_backward_is_an_error(population: Population, retained: bool) -> None:
+    single = problem(SIZES[2], population).cast(torch.float32)
+    loss = single.fused().outputs.sum()
+    loss.backward(retain_graph=retained)  # type: ignore[no-untyped-call]
+    message = r"^the tape of this forward pass is used up; run it again before another backward pass$"
+    with pytest.raises(RuntimeError, match=message):
+        loss.backward()  # type: ignore[no-untyped-call]
+
+
+def test_graphs_that_live_at_once_do_not_disturb_each_other(population: Population) -> None:
+    cases = [SIZES[2], SIZES[4], SIZES[2]]
+    alone = []
+    for case in cases:
+        single = problem(case, population).cast(torch.float32)
+        alone.append(gradients(single, single.fused()))
+    several = [problem(case, population).cast(torch.float32) for case in cases]
+    runs = [each.fused() for each in several]
+    for index in (1, 2, 0):
+        found = gradients(several[index], runs[index])
+        assert all(torch.equal(found[name], alone[index][name]) for name in found)
+
+
+def test_a_forward_pass_without_a_backward_one_leaves_no_trace(population: Population) -> None:
+    single = problem(SIZES[2], population).cast(torch.float32)
+    expected = gradients(single, single.fused())
+    forgotten = problem(SIZES[2], population, drive=3.0).cast(torch.float32).fused()
+    run = single.fused()
+    del forgotten
+    gc.collect()
+    with torch.no_grad():
+        problem(SIZES[2], population, drive=3.0).fused()
+    found = gradients(single, run)
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+
+
+def test_a_tape_is_used_again_where_it_fits() -> None:
+    tapes, tape = Tapes(), paged(64)
+    tapes.give_back(tape)
+    assert tapes.borrow(48) is tape and tapes.borrow(48) is not tape
+    tapes.give_back(tape)
+    assert len(tapes.borrow(128)) == 128
+
+
+def test_nothing_needs_a_gradient(population: Population) -> None:
+    with_gradient = problem(SIZES[2], population).cast(torch.float32)
+    run = problem(SIZES[2], population).fused()
+    assert not run.outputs.requires_grad and not run.sums.requires_grad
+    assert torch.equal(run.outputs, with_gradient.fused().outputs)
+
+
+def test_only_some_leaves_need_a_gradient(population: Population) -> None:
+    both = problem(SIZES[2], population).cast(torch.float32)
+    expected = gradients(both, both.fused())
+    some = problem(SIZES[2], population).cast(torch.float32)
+    some.drive.requires_grad_(False)
+    some.c["delta_fast_negative"].requires_grad_(False)
+    found = gradients(some, some.fused())
+    assert "drive" not in found and all(torch.equal(found[name], expected[name]) for name in found)
+
+
+@pytest.mark.parametrize("part", ["outputs", "sums"])
+def test_either_result_alone_gives_its_own_gradient(population: Population, part: str) -> None:
+    exact, single = (problem(SIZES[2], population).cast(dtype) for dtype in (torch.float64, torch.float32))
+    names = [name for name, each in exact.leaves.items() if each.requires_grad]
+    truth = torch.autograd.grad(getattr(exact.reference(), part).sum(), [exact.leaves[name] for name in names])
+    found = torch.autograd.grad(getattr(single.fused(), part).sum(), [single.leaves[name] for name in names])
+    assert all(far(one, other) < 1e-4 for one, other in zip(found, truth, strict=True))
+
+
+def test_a_gradient_of_any_stride_is_understood(population: Population) -> None:
+    one, other = (problem(SIZES[2], population).cast(torch.float32) for _ in range(2))
+    weights = normal(1, 12, 5, BATCH).float()
+    (one.fused().outputs.permute(1, 2, 0) * weights).sum().backward()  # type: ignore[no-untyped-call]
+    (other.fused().outputs * weights.permute(2, 0, 1).contiguous()).sum().backward()  # type: ignore[no-untyped-call]
+    assert one.drive.grad is not None and torch.equal(one.drive.grad, other.drive.grad)
+
+
+def test_the_kernel_declines_what_its_approximations_do_not_cover(population: Population) -> None:
+    for step, fine in ((0.5, True), (1.0, False)):
+        p = parameters(population(2))
+        p = replace(p, alpha=torch.full_like(p.alpha, 2.1))
+        law = dynamics(p, "split", step)
+        assert supported(Program(law, 1, RELU, "state"), coefficients(p, law)) == fine
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0), (1, 0, 1), (3, 0, 2)])
+@pytest.mark.parametrize(
+    ("delta", "fine"), [(6.5, True), (-6.5, True), (6.6, False), (-6.6, False), (math.nan, False)]
+)
+def test_the_kernel_declines_a_large_offset(
+    population: Population, place: tuple[int, int, int], delta: float, fine: bool
+) -> None:
+    p = parameters(population(3))
+    p.delta[place] = delta
+    law = dynamics(p, "split", 0.5)
+    assert supported(Program(law, 2, RELU, "state"), coefficients(p, law)) == fine
+
+
+def test_neurons_are_padded_to_whole_vectors() -> None:
+    for neurons in (1, 5, 16, 33, 131):
+        lanes, width = padded_lanes(neurons), vector_width()
+        assert lanes % width == 0 and neurons <= lanes < neurons + width

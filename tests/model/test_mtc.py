@@ -9,17 +9,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from mtc_hw.errors import SpecError
-from mtc_hw.model.mtc import (
-    STEPS,
-    TENSORS,
-    Integrator,
-    curve_slope,
-    curve_value,
-    parameters,
-    phi1,
-    rest_state,
-    simulate,
-)
+from mtc_hw.model.mtc import TENSORS, Integrator, coefficients, dynamics, parameters, simulate
 from mtc_hw.spec import ELEMENT_FILTER, INITIAL_VOLTAGE, SIGNS, Curve, Neurons
 
 Population = Callable[..., Neurons]
@@ -70,9 +60,11 @@ def test_step_gradients_equal_finite_differences(
     current = torch.tensor([[0.3, -0.5]], dtype=torch.float64, requires_grad=True)
 
     def stepped(current: torch.Tensor, *values: torch.Tensor) -> torch.Tensor:
-        state = rest_state((1, 2))
+        own = replace(p, **dict(zip(TENSORS, values, strict=True)))
+        law = dynamics(own, integrator, 0.5)
+        c, state = coefficients(own, law), tuple(torch.full_like(current, start) for start in law.initial)
         for _ in range(3):
-            state = STEPS[integrator](state, current, replace(p, **dict(zip(TENSORS, values, strict=True))), 0.5)
+            state = law.step(state, current, c)
         return torch.stack(state)
 
     assert torch.autograd.gradcheck(stepped, (current, *tensors))
@@ -86,18 +78,15 @@ def test_tau_gradient_is_finite_for_an_instantaneous_fast_element(population: Po
     assert torch.isfinite(tau.grad).all()
 
 
-def test_curve_and_its_slope_are_those_of_the_spec() -> None:
-    law, x = Curve(0.45, 1.502), torch.linspace(-6, 6, 25, dtype=torch.float64, requires_grad=True)
-    value = curve_value(law, x)
-    assert np.allclose(value.detach().numpy(), law(x.detach().numpy()), atol=1e-14)
-    (slope,) = torch.autograd.grad(value.sum(), x)
-    assert torch.allclose(slope, curve_slope(law, x))
-
-
-def test_phi1_is_smooth_through_zero() -> None:
-    z = torch.tensor([-2.0, -1e-3, -1e-9, 0.0, 1e-9, 1e-3, 2.0], dtype=torch.float64)
-    exact = [np.expm1(v) / v if v else 1.0 for v in z.tolist()]
-    assert np.allclose(phi1(z).numpy(), exact, rtol=1e-12)
+def test_neurons_with_and_without_a_fast_filter_live_side_by_side(
+    population: Population, curve: Curve | None
+) -> None:
+    alone = [parameters(population(1, curve, fast=fast)) for fast in (0.0, 1.0)]
+    both = replace(alone[0], **{name: torch.cat([getattr(p, name) for p in alone], -1) for name in TENSORS})
+    current = torch.linspace(-1, 1, 20, dtype=torch.float64).reshape(10, 1, 2)
+    together = simulate(current, both, 0.5, 2).voltage
+    for lane, p in enumerate(alone):
+        assert torch.allclose(together[..., [lane]], simulate(current[..., [lane]], p, 0.5, 2).voltage, atol=1e-13)
 
 
 def test_an_absent_element_makes_its_delta_irrelevant(population: Population) -> None:
@@ -138,9 +127,35 @@ def test_current_is_linear_between_its_samples(population: Population) -> None:
     assert torch.allclose(one, other, atol=1e-14)
 
 
-def test_a_step_beyond_the_shortest_filter_is_refused(population: Population) -> None:
+@pytest.mark.parametrize("integrator", ["euler", "split"])
+def test_a_trivial_parameter_that_nothing_trains_is_a_number(population: Population, integrator: Integrator) -> None:
+    p = parameters(population(2))
+    plain = replace(p, leak=torch.ones_like(p.leak), rest=0 * p.rest, offset=0 * p.offset)
+    law = dynamics(plain, integrator, 0.5)
+    c = coefficients(plain, law)
+    assert (c["leak"], c["rest"], c["offset_slow"], c["offset_ultraslow"]) == (1.0, 0.0, 0.0, 0.0)
+    trained = coefficients(replace(plain, leak=plain.leak.clone().requires_grad_()), law)
+    assert isinstance(trained["leak"], torch.Tensor)
+
+
+def test_a_run_starts_at_the_initial_voltage(population: Population) -> None:
+    states = simulate(torch.zeros((2, 1, 3), dtype=torch.float64), parameters(population(3)), 0.5, 2)
+    assert all((part[0] == INITIAL_VOLTAGE).all() and part.shape == (3, 1, 3) for part in states)
+
+
+@pytest.mark.parametrize("integrator", ["euler", "split"])
+def test_a_step_beyond_the_shortest_filter_is_refused(population: Population, integrator: Integrator) -> None:
+    p = parameters(population(2, fast=0.2))
+    message = (
+        r"^integration step 0\.5 tau_m exceeds the shortest filter time constant, 0\.2 tau_m; choose a step below it$"
+    )
+    with pytest.raises(SpecError, match=message):
+        simulate(torch.zeros((3, 1, 2), dtype=torch.float64), p, 0.5, 2, integrator)
+
+
+def test_a_filter_that_training_made_too_short_is_refused(population: Population) -> None:
     p = parameters(population(2, fast=0.2))
     with pytest.raises(
-        SpecError, match=r"^integration step 0\.5 tau_m exceeds .* 0\.2 tau_m; choose a step below it$"
+        SpecError, match=r"^integration step 0\.5 tau_m exceeds the shortest filter time constant, 0\.2"
     ):
-        simulate(torch.zeros((3, 1, 2), dtype=torch.float64), p, 0.5, 2)
+        dynamics(replace(p, tau=p.tau.clone().requires_grad_()), "split", 0.5)

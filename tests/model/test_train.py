@@ -1,23 +1,23 @@
-"""Training improves, repeats itself, stops when told; checkpoints keep every bit."""
+"""Training improves, repeats itself, stops when told and measures what it made."""
 
-import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from mtc_hw.checkpoint import load_spec, load_training, save_spec
-from mtc_hw.errors import DataError, SpecError, UnmappableError
-from mtc_hw.model import train as training
-from mtc_hw.model.export import from_spec, to_spec
-from mtc_hw.model.lif import spike
-from mtc_hw.model.network import run_spec
+from mtc_hw.errors import DataError
+from mtc_hw.metrics import r2
+from mtc_hw.model import descent
+from mtc_hw.model.export import from_spec
+from mtc_hw.model.options import TrainOptions
+from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
-from mtc_hw.model.train import Trained, TrainOptions, project, rate, train
+from mtc_hw.model.train import Trained, emitted, train
 from mtc_hw.spec import ModelSpec
 
 SMALL = TrainOptions(hidden=8, iterations=30, batch=8, window=300, burn_in=150, candidates=4)
@@ -39,16 +39,32 @@ def spec(trained: Trained) -> ModelSpec:
     return trained.spec
 
 
+def breaking(error: BaseException, after: int) -> Callable[..., float]:
+    """`rate`, which breaks after so many calls."""
+    calls, rate = iter(range(after)), descent.rate
+
+    def breaks(*args: Any) -> float:
+        if next(calls, None) is None:
+            raise error
+        return rate(*args)
+
+    return breaks
+
+
 def test_training_improves_the_loss(trained: Trained) -> None:
     losses = [loss for _, loss, _ in trained.report.history]
     assert losses[-1] < losses[0]
     assert trained.report.iterations == 30 and not trained.report.interrupted
 
 
-def test_the_same_options_give_the_same_network(trained: Trained, split: Split) -> None:
-    again = train(split, SMALL, progress=False)
-    assert trained.spec is not None and again.spec is not None
-    assert again.spec.digest() == trained.spec.digest()
+def test_the_same_options_give_the_same_network(spec: ModelSpec, split: Split) -> None:
+    again = train(split, SMALL, progress=False).spec
+    assert again is not None and again.digest() == spec.digest()
+
+
+def test_another_seed_gives_another_network(spec: ModelSpec, split: Split) -> None:
+    other = train(split, replace(SMALL, iterations=2, seed=1), progress=False).spec
+    assert other is not None and other.digest() != spec.digest()
 
 
 def test_training_is_silent_without_a_terminal(split: Split, capfd: pytest.CaptureFixture[str]) -> None:
@@ -61,137 +77,128 @@ def test_half_of_the_neurons_lack_the_bursting_elements(spec: ModelSpec) -> None
     assert (spec.neurons.alpha[:2] > 0).all()
 
 
+def test_the_report_measures_the_spec(trained: Trained, spec: ModelSpec, split: Split) -> None:
+    kept = slice(SMALL.burn_in, None)
+    scores = [
+        r2(run_spec(spec, split.test.inputs, step).prediction[kept, 0], split.test.targets[kept])
+        for step in (spec.step, spec.step / 4)
+    ]
+    assert [trained.report.r2, trained.report.r2_refined] == pytest.approx(scores, abs=1e-4)
+    assert trained.report.options == SMALL and set(trained.report.versions) >= {"torch", "llvmlite", "mtc_hw"}
+    assert 0 <= trained.report.s_comp <= trained.report.s_comm <= 1
+
+
+def test_emitted_is_the_synapse_of_every_step(trained: Trained, spec: ModelSpec, split: Split) -> None:
+    (s,) = emitted(trained.network, split.test.inputs)
+    voltage = run_spec(spec, split.test.inputs).trace.voltage
+    assert s.shape == voltage.shape and np.abs(s - spec.synapse(voltage)).max() < 2e-2
+
+
+def test_training_goes_on_from_a_given_network(spec: ModelSpec, split: Split) -> None:
+    still = replace(SMALL, iterations=1, learning_rate=1e-30)
+    outcome = train(split, still, progress=False, start=from_spec(spec))
+    assert outcome.spec is not None
+    for name in ("alpha", "delta", "tau", "weights", "bias"):
+        assert np.allclose(outcome.spec.arrays()[name], spec.arrays()[name], rtol=1e-5), name
+
+
 def test_interruption_keeps_what_was_learned(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks() -> Iterator[float]:
-        yield from [0.02] * 12
-        raise KeyboardInterrupt
-
-    rates = breaks()
-    monkeypatch.setattr(training, "rate", lambda *_: next(rates))
+    monkeypatch.setattr(descent, "rate", breaking(KeyboardInterrupt(), 12))
     outcome = train(split, SMALL, progress=False)
-    assert outcome.report.interrupted and outcome.report.iterations == 12 and outcome.spec is not None
+    assert outcome.report.interrupted and outcome.report.iterations == 12
+    assert outcome.spec is not None and math.isfinite(outcome.report.r2)
 
 
-def test_interruption_falls_back_on_the_lowest_mean_loss() -> None:
-    tensor = torch.zeros(2)
-    best = training.Best([tensor])
-    for step, loss in enumerate([3.0] * training.REPORTED + [1.0] * training.REPORTED + [9.0] * 5):
-        tensor.fill_(step)
-        best.see(loss)
-    best.restore()
-    assert (tensor == 2 * training.REPORTED - 1).all()
+def test_a_resumed_training_ends_bit_for_bit_the_same(
+    trained: Trained, spec: ModelSpec, split: Split, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for after in (12, 11):  # interrupted twice
+        with monkeypatch.context() as patched:
+            patched.setattr(descent, "rate", breaking(KeyboardInterrupt(), after))
+            train(split, SMALL, progress=False, save=tmp_path / "state", resume=True)
+    again = train(split, SMALL, progress=False, save=tmp_path / "state", resume=True)
+    assert again.spec is not None and again.spec.digest() == spec.digest()
+    assert again.report.history == trained.report.history and again.report.iterations == 30
 
 
-def test_a_cap_in_seconds_lowers_the_iterations(split: Split) -> None:
-    outcome = train(split, replace(SMALL, iterations=10**6, seconds=0.1), progress=False)
-    assert training.REPORTED <= outcome.report.iterations < 10**4
+def test_a_finished_training_is_resumed_to_the_same_network(spec: ModelSpec, split: Split, tmp_path: Path) -> None:
+    train(split, SMALL, progress=False, save=tmp_path / "state")
+    again = train(split, SMALL, progress=False, save=tmp_path / "state", resume=True)
+    assert again.spec is not None and again.spec.digest() == spec.digest()
 
 
-def test_learning_rate_warms_up_and_ends_at_zero() -> None:
-    o = TrainOptions(iterations=1000)
-    assert rate(0, 1000, o) < rate(50, 1000, o) < rate(99, 1000, o)
-    assert rate(1000, 1000, o) == pytest.approx(0, abs=1e-12)
+def test_a_training_is_not_resumed_with_other_options(split: Split, tmp_path: Path) -> None:
+    file, short = tmp_path / "state", replace(SMALL, iterations=2)
+    train(split, short, progress=False, save=file)
+    message = rf"^training state {file} has other options; resume with those, or train into another folder$"
+    with pytest.raises(DataError, match=message):
+        train(split, replace(short, seed=5), progress=False, save=file, resume=True)
 
 
-def test_projected_gradient_is_that_of_the_best_readout() -> None:
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn((40, 3), generator=draw).requires_grad_()
-    y = torch.randn(40, generator=draw)
-    (gradient,) = torch.autograd.grad(project(x, y, 1e-9), x)
-    nudge = 1e-2 * gradient.sign()
-    with torch.no_grad():
-        change = project(x + nudge, y, 1e-9) - project(x - nudge, y, 1e-9)
-    assert float(change) == pytest.approx(2 * float((nudge * gradient).sum()), rel=1e-2)
+def test_a_damaged_state_is_not_resumed(split: Split, tmp_path: Path) -> None:
+    file = tmp_path / "state"
+    file.write_bytes(b"nothing")
+    with pytest.raises(DataError, match=rf"^training state {file} cannot be read .*; train from the start$"):
+        train(split, replace(SMALL, iterations=2), progress=False, save=file, resume=True)
 
 
-def test_network_and_spec_are_one_round_trip(spec: ModelSpec) -> None:
-    again = to_spec(from_spec(spec), spec.readout, spec.task)
-    for name, array in spec.arrays().items():
-        assert np.allclose(again.arrays()[name], array, rtol=1e-6), name
-    assert again.header() == spec.header()
+def test_without_a_state_a_resumed_training_starts(split: Split, tmp_path: Path) -> None:
+    short = replace(SMALL, iterations=2)
+    assert train(split, short, progress=False, save=tmp_path / "state", resume=True).report.iterations == 2
+    assert (tmp_path / "state").exists()
 
 
-def test_mismatched_neurons_are_not_trainable(spec: ModelSpec) -> None:
-    neurons = replace(spec.neurons, leak=1.1 * spec.neurons.leak)
-    with pytest.raises(SpecError, match=r"^training needs instantaneous fast elements"):
-        from_spec(replace(spec, neurons=neurons))
-
-
-def test_lif_trains_but_is_refused_for_mapping(split: Split) -> None:
-    outcome = train(split, replace(SMALL, neuron="lif", iterations=10), progress=False)
+@pytest.mark.parametrize("neuron", ["lif", "adlif"])
+def test_baselines_train_without_a_spec(split: Split, neuron: Any) -> None:
+    outcome = train(split, replace(SMALL, neuron=neuron, iterations=5, candidates=1), progress=False)
     assert outcome.spec is None and math.isfinite(outcome.report.r2)
-    with pytest.raises(UnmappableError, match=r"^a LIF network has no conductance elements to map; train with"):
-        to_spec(outcome.network)
+    assert outcome.report.r2_refined == outcome.report.r2
 
 
-def test_surrogate_is_the_arctangent() -> None:
-    x = torch.tensor([-1.0, 0.0, 1.0], requires_grad=True)
-    spikes = spike(x)
-    (gradient,) = torch.autograd.grad(spikes.sum(), x)
-    assert spikes.tolist() == [0.0, 1.0, 1.0]
-    assert gradient.tolist() == pytest.approx([1 / (1 + math.pi**2), 1.0, 1 / (1 + math.pi**2)])
+def test_several_layers_train_without_a_spec(split: Split) -> None:
+    options = replace(SMALL, layers=2, iterations=3, candidates=1, curves="linear", chips="nominal")
+    outcome = train(split, options, progress=False)
+    assert outcome.spec is None and math.isfinite(outcome.report.r2)
+    assert [s.shape[1] for s in emitted(outcome.network, split.test.inputs)] == [8, 8]
 
 
-def test_a_saved_network_answers_bit_for_bit(spec: ModelSpec, split: Split, tmp_path: Path) -> None:
-    save_spec(spec, tmp_path / "net", {"seed": 0})
-    again = load_spec(tmp_path / "net.json")
-    assert again.digest() == spec.digest()
-    before, after = (run_spec(one, split.test.inputs).prediction for one in (spec, again))
-    assert np.array_equal(before, after)
-    assert load_training(tmp_path / "net") == {"seed": 0}
+def rounded(spec: ModelSpec) -> ModelSpec:
+    """Converters with steps of 1/8 in weights and biases."""
+    weights, bias = (np.round(8 * array) / 8 for array in (spec.weights, spec.bias))
+    return replace(spec, weights=weights, bias=bias)
 
 
-def damage_version(folder: Path) -> None:
-    file = folder / "net.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"version": 99}))
+def test_a_quantised_training_goes_through_its_codes(split: Split) -> None:
+    seen: list[ModelSpec] = []
 
+    def quantiser(spec: ModelSpec) -> ModelSpec:
+        seen.append(spec)
+        return rounded(spec)
 
-def damage_format(folder: Path) -> None:
-    (folder / "net.json").write_text('{"weights": []}')
-
-
-def damage_header(folder: Path) -> None:
-    (folder / "net.json").write_text("{")
-
-
-def damage_arrays(folder: Path) -> None:
-    (folder / "net.safetensors").write_bytes(b"not tensors")
-
-
-def damage_fields(folder: Path) -> None:
-    file = folder / "net.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"header": {}}))
-
-
-def damage_digest(folder: Path) -> None:
-    file = folder / "net.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"digest": "0" * 64}))
-
-
-def lose_arrays(folder: Path) -> None:
-    (folder / "net.safetensors").unlink()
-
-
-def lose_header(folder: Path) -> None:
-    (folder / "net.json").unlink()
+    options = replace(SMALL, bits=6, iterations=3, candidates=1)
+    outcome = train(split, options, progress=False, quantiser=quantiser)
+    assert len(seen) >= 3 and all(each.task == split.task for each in seen)
+    assert outcome.spec is not None and math.isfinite(outcome.report.r2)
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("bits", "rule", "message"),
     [
-        (damage_version, "has version 99, this program reads 1"),
-        (damage_format, "has format None, expected 'mtc_hw.model'"),
-        (damage_header, "cannot be read"),
-        (damage_arrays, "cannot be read"),
-        (damage_fields, "describes no network"),
-        (damage_digest, "does not belong to net.json"),
-        (lose_arrays, "does not exist; it must lie beside net.json"),
-        (lose_header, "does not exist; train a network first"),
+        (5, None, r"^bits is 5, but no quantiser is given$"),
+        (None, rounded, r"^bits is None, but a quantiser is given$"),
     ],
-    ids=lambda value: getattr(value, "__name__", None),
 )
-def test_a_damaged_checkpoint_says_what_is_wrong(spec: ModelSpec, tmp_path: Path, damage, message: str) -> None:  # type: ignore[no-untyped-def]
-    save_spec(spec, tmp_path / "net")
-    damage(tmp_path)
+def test_bits_and_quantiser_belong_together(split: Split, bits: int | None, rule: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        load_spec(tmp_path / "net")
+        train(split, replace(SMALL, bits=bits), progress=False, quantiser=rule)
+
+
+def test_a_series_too_short_for_its_windows_is_refused(split: Split) -> None:
+    with pytest.raises(DataError, match=r"^1500 training samples are too few for windows of 1500; give more$"):
+        train(split, replace(SMALL, window=1500), progress=False)
+
+
+def test_training_leaves_the_global_generator_alone(split: Split) -> None:
+    before = torch.random.get_rng_state()
+    train(split, replace(SMALL, iterations=2), progress=False)
+    assert torch.equal(torch.random.get_rng_state(), before)

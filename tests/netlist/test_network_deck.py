@@ -11,15 +11,16 @@ from mtc_hw.neuron_file import Initial
 from mtc_hw.readout import features, predict
 from mtc_hw.simulate.ode import SampledCurrent, integrate
 from mtc_hw.simulate.waveforms import to_trace
+from mtc_hw.spec import RectifiedTanh, Synapse
 
 DURATION, STEP = 200.0, 0.25  # tau_m
 FINE = dataclasses.replace(NETWORK, reltol=1e-6, max_step=0.1)
 
 
-@pytest.fixture(scope="module")
-def runs(mapped, network, runner):
+@pytest.fixture(scope="module", params=[Synapse(), RectifiedTanh(0.2)], ids=["saturated_relu", "rectified_tanh"])
+def runs(mapped, network, runner, request):
     """The design, its series, the whole network's waveforms and those of each neuron alone."""
-    design = mapped(network, bits=8)
+    design = mapped(dataclasses.replace(network, synapse=request.param), bits=8)
     rng = np.random.default_rng(4)
     series = Series(rng.normal(size=(51, 2)), DURATION / 50)
     decks = [neuron_deck(design, i, "behavioural", series, DURATION, Initial(), FINE) for i in range(design.count)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtc_hw.hardware.design import as_spec
-from mtc_hw.model.network import run_spec
+from mtc_hw.model.run import run_spec
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate.network import GRID, gather, layer_decks, layer_prediction, run_layers
 from mtc_hw.spec import INITIAL_VOLTAGE

@@ -1,0 +1,70 @@
+"""The command that trains."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from mtc_hw.cli_options import Json, Out, emit
+
+
+def train(
+    out: Out = Path("out"),
+    recipe: Annotated[str | None, typer.Option(help="paper, fast, sparse, robust, or a TOML file.")] = None,
+    neuron: Annotated[
+        Literal["mtc", "lif", "adlif", "silif", "c-silif"] | None, typer.Option(help="All but mtc are baselines.")
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(min=2, max=4096, help="Hidden neurons of a layer.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, max=8, help="Hidden layers.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1.0, help="Cap on the training's wall time.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Steps of the optimiser.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Root seed.")] = None,
+    bits: Annotated[int | None, typer.Option(min=2, max=16, help="Quantisation-aware: converters' bits.")] = None,
+    sigma: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Mismatch of the chips trained on.")] = None,
+    size: Annotated[float | None, typer.Option(min=0.2, max=100.0, help="Mismatch of a unit transistor, um.")] = None,
+    chips: Annotated[
+        Literal["nominal", "per_sample", "per_chip"] | None, typer.Option(help="A chip a sample, or a batch.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network on the Mackey-Glass task. Flags override the recipe.
+
+    Example: mtc-hw train --out net --recipe fast --seed 1
+    """
+    from mtc_hw.model.options import TrainOptions, load_recipe, with_flags
+    from mtc_hw.model.tasks import mackey_glass_split
+    from mtc_hw.spread import Spread
+    from mtc_hw.training import mismatch, train_and_save
+
+    spread = None if sigma is None else Spread.uniform(sigma)
+    spread = mismatch("generic", size * 1e-6) if size is not None else spread
+    options = with_flags(
+        TrainOptions() if recipe is None else load_recipe(recipe),
+        neuron=neuron,
+        hidden=hidden,
+        layers=layers,
+        seconds=seconds,
+        iterations=iterations,
+        seed=seed,
+        bits=bits,
+        spread=spread,
+        chips=chips,
+    )
+    command = shlex.join(["mtc-hw", *sys.argv[1:]])
+    trained, checkpoint = train_and_save(mackey_glass_split(), options, out, command, not as_json, resume)
+    report = trained.report
+    values: dict[str, Any] = {
+        "r2": report.r2,
+        "r2_refined": report.r2_refined,
+        "s_comp": report.s_comp,
+        "s_comm": report.s_comm,
+        "silent": report.silent / (options.hidden * options.layers),
+        "seconds": report.seconds,
+        "checkpoint": str(checkpoint) if checkpoint else None,
+        "interrupted": report.interrupted,
+    }
+    saved = f", saved as {checkpoint}" if checkpoint else "; it has no circuit, so there is no checkpoint to map"
+    emit(as_json, values, f"R2 {report.r2:.4f}, sparsity {report.s_comp:.3f}, {report.seconds:.0f} s{saved}")

@@ -1,0 +1,188 @@
+"""Machine code for a formula that repeats over rows, steps and neurons, through LLVM. float32, vector by vector.
+
+Needs no compiler on the user's machine: llvmlite is LLVM itself.
+"""
+
+import ctypes
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from mtc_hw.model.adjoint import topological
+from mtc_hw.model.algebra import Node
+
+BLOCK = 128
+"""Neurons that a pass over time takes together: few enough for the first-level cache."""
+
+F32, I32, I64, POINTER = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.PointerType()
+WORD = 4  # bytes of a float32
+LINE = 64  # bytes of a cache line
+
+# Without reassoc: results would differ from one processor to the next, and rounding by a large number would vanish.
+FLAGS = ("nnan", "ninf", "nsz", "contract")
+
+ROUND = 1.5 * 2.0**23
+"""A float32 that large holds whole numbers only, so adding it rounds."""
+
+POWERS = (1.0000000717, 6.9314696695e-1, 2.4022119736e-1, 5.5507134659e-2, 9.6755408366e-3, 1.3276409797e-3)
+"""2^f on [-1/2, 1/2] to 7.5e-8, relative: Lawson's iteration on 400 Chebyshev nodes."""
+
+
+class Emitter:
+    """One function `kernel(first row, last row, table, scratch)`, being written."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.vector = ir.VectorType(F32, lanes)
+        self.module = ir.Module("layer")
+        kind = ir.FunctionType(ir.VoidType(), (I64, I64, POINTER, POINTER))
+        self.function = ir.Function(self.module, kind, "kernel")
+        for pointer in self.function.args[2:]:
+            pointer.add_attribute("noalias")
+        self.build = ir.IRBuilder(self.function.append_basic_block())
+        self.first, self.last, self._table, self.scratch = self.function.args
+
+    def entry(self, index: int) -> ir.Value:
+        """A whole number of the table."""
+        return self.build.load(self.build.gep(self._table, [I64(index)], source_etype=I64), typ=I64)
+
+    def address(self, index: int) -> ir.Value:
+        """A pointer of the table."""
+        return self.build.inttoptr(self.entry(index), POINTER)
+
+    @contextmanager
+    def loop(self, start: ir.Value, stop: ir.Value, step: int = 1) -> Iterator[ir.Value]:
+        """The statements inside, for start, start + step, ... below stop."""
+        with self.build.goto_entry_block():
+            counter = self.build.alloca(I64)
+        self.build.store(start, counter)
+        test, body, after = (self.function.append_basic_block() for _ in range(3))
+        self.build.branch(test)
+        self.build.position_at_end(test)
+        index = self.build.load(counter, typ=I64)
+        self.build.cbranch(self.build.icmp_signed("<", index, stop), body, after)
+        self.build.position_at_end(body)
+        yield index
+        self.build.store(self.build.add(index, I64(step)), counter)
+        self.build.branch(test)
+        self.build.position_at_end(after)
+
+    def offset(self, pointer: ir.Value, *terms: ir.Value | int | tuple[ir.Value | int, ir.Value | int]) -> ir.Value:
+        """The pointer moved on by a sum of numbers and products of two."""
+        total: ir.Value = I64(0)
+        for term in terms:
+            factors = term if isinstance(term, tuple) else (term,)
+            values = [I64(factor) if isinstance(factor, int) else factor for factor in factors]
+            product = values[0] if len(values) == 1 else self.build.mul(*values)
+            total = self.build.add(total, product)
+        return self.build.gep(pointer, [total], source_etype=F32)
+
+    def load(self, pointer: ir.Value) -> ir.Value:
+        return self.build.load(pointer, typ=self.vector, align=WORD)
+
+    def store(self, value: ir.Value, pointer: ir.Value) -> None:
+        self.build.store(value, pointer, align=WORD)
+
+    def fetch(self, pointer: ir.Value) -> None:
+        """Ask for the memory of a vector that is needed later."""
+        kind = ir.FunctionType(ir.VoidType(), (POINTER, I32, I32, I32))
+        name = "llvm.prefetch.p0"
+        function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
+        for line in range(0, self.lanes * WORD, LINE):
+            moved = self.build.gep(pointer, [I64(line // WORD)], source_etype=F32)
+            self.build.call(function, (moved, I32(0), I32(3), I32(1)))  # to read, keep close, data
+
+    def everywhere(self, pointer: ir.Value) -> ir.Value:
+        """The number at a pointer in every lane."""
+        number = self.build.load(pointer, typ=F32)
+        single = self.build.insert_element(ir.Constant(self.vector, ir.Undefined), number, I32(0))
+        mask = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return self.build.shuffle_vector(single, ir.Constant(self.vector, ir.Undefined), mask)
+
+    def number(self, x: float) -> ir.Value:
+        return ir.Constant(self.vector, [x] * self.lanes)
+
+    def compute(
+        self, roots: list[Node], inputs: Mapping[tuple[str, int], ir.Value], known: Mapping[Node, ir.Value]
+    ) -> list[ir.Value]:
+        """Instructions for the roots, from inputs by name and from nodes whose values are there already."""
+        values = dict(known)
+        for n in topological(roots, values):
+            if n not in values:
+                values[n] = (
+                    inputs[n.value] if n.op == "input" else self._instruction(n, [values[arg] for arg in n.args])
+                )
+        return [values[root] for root in roots]
+
+    def _instruction(self, n: Node, args: list[ir.Value]) -> ir.Value:
+        b = self.build
+        match n.op:
+            case "const":
+                return self.number(n.value)
+            case "add":
+                return b.fadd(*args, flags=FLAGS)
+            case "sub":
+                return b.fsub(*args, flags=FLAGS)
+            case "mul":
+                return b.fmul(*args, flags=FLAGS)
+            case "reciprocal":
+                return b.fdiv(self.number(1.0), args[0], flags=FLAGS)
+            case "max":
+                return b.select(b.fcmp_ordered(">", args[0], args[1], flags=FLAGS), args[0], args[1])
+            case "min":
+                return b.select(b.fcmp_ordered("<", args[0], args[1], flags=FLAGS), args[0], args[1])
+            case "where":
+                return b.select(b.fcmp_ordered(">=", args[0], args[1], flags=FLAGS), args[2], args[3])
+            case "exp2":
+                return self._exp2(args[0], n.value)
+        raise AssertionError(f"no instruction for {n.op}")
+
+    def _exp2(self, x: ir.Value, scale: float) -> ir.Value:
+        """2^(scale x) for |scale x| <= 126: a polynomial of the fraction, the whole part added to its exponent."""
+        b, whole = self.build, ir.VectorType(I32, self.lanes)
+        scaled = b.fmul(x, self.number(scale), flags=("contract",))
+        shifted = b.fadd(scaled, self.number(ROUND), flags=("contract",))
+        fraction = b.fsub(scaled, b.fsub(shifted, self.number(ROUND)), flags=("contract",))
+        result = self.number(POWERS[-1])
+        for power in POWERS[-2::-1]:
+            result = b.fadd(b.fmul(result, fraction, flags=FLAGS), self.number(power), flags=FLAGS)
+        exponent = b.shl(b.bitcast(shifted, whole), ir.Constant(whole, [23] * self.lanes))
+        return b.bitcast(b.add(b.bitcast(result, whole), exponent), self.vector)
+
+    def finish(self) -> "Code":
+        self.build.ret_void()
+        return Code(str(self.module))
+
+
+class Code:
+    """Machine code, kept alive together with the engine that owns it."""
+
+    def __init__(self, text: str) -> None:
+        machine = llvm.Target.from_default_triple().create_target_machine(
+            cpu=llvm.get_host_cpu_name(), features=FEATURES, opt=3, codemodel="small", jit=True
+        )
+        module = llvm.parse_assembly(text)
+        options = llvm.create_pipeline_tuning_options(speed_level=2)
+        options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
+        passes = llvm.create_pass_builder(machine, options)
+        passes.getModulePassManager().run(module, passes)
+        self.assembly = machine.emit_assembly(module)
+        self._engine = llvm.create_mcjit_compiler(module, machine)
+        self._engine.finalize_object()
+        address = self._engine.get_function_address("kernel")
+        kind: Any = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+        self.call = kind(address)  # ctypes lets go of the interpreter's lock
+        self.call.engine = self._engine  # which must live as long as the function
+
+
+llvm.initialize_native_target()
+llvm.initialize_native_asmprinter()
+FEATURES: str = llvm.get_host_cpu_features().flatten()
+
+
+def vector_width() -> int:
+    """float32 in a vector of this processor."""
+    return 16 if "+avx512f" in FEATURES else 8 if "+avx" in FEATURES else 4
