@@ -51,6 +51,39 @@ def fit_readout(features: ArrayLike, target: ArrayLike, tau: float, ridge: float
     return Readout(np.reshape(model.coef_, (t.shape[1], x.shape[1])), np.reshape(model.intercept_, (-1,)), tau)
 
 
+def rounded_readout(
+    readout: Readout, features: ArrayLike, target: ArrayLike, bits: int, ridge: float = 1e-6
+) -> Readout:
+    """The readout with weights that a signed converter of so many bits has; its full scale is the largest weight.
+
+    One weight after the other is rounded, the largest first, and the rest take over what it lost: Hassibi and Stork's
+    optimal brain surgeon (NIPS 1992), applied to rounding.
+    """
+    x, t = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    t = t[:, None] if t.ndim == 1 else t
+    centred = x - x.mean(axis=0)
+    inverse = np.linalg.inv(centred.T @ centred + ridge * len(x) * np.eye(x.shape[1]))
+    top = 2.0 ** (bits - 1) - 1
+    # One converter serves all outputs, so all share its step.
+    lsb = float(np.abs(readout.weights).max()) / top
+    weights = np.stack([_rounded(row, inverse, lsb, top) for row in readout.weights])
+    return Readout(weights, t.mean(axis=0) - weights @ x.mean(axis=0), readout.tau)
+
+
+def _rounded(weights: Array, inverse: Array, lsb: float, top: float) -> Array:
+    """Whole multiples of the step that lose least, given the inverse of the features' covariance."""
+    w, inverse = weights.copy(), inverse.copy()
+    for i in np.argsort(-np.abs(weights)):
+        code = lsb * np.clip(np.rint(w[i] / lsb), -top, top)
+        column = inverse[:, i] / inverse[i, i]
+        w -= (w[i] - code) * column
+        w[i] = code
+        # What is left of the covariance once this weight is fixed; its own row and column become zero.
+        inverse -= np.outer(column, inverse[i])
+        inverse[i, i] = 1.0
+    return lsb * np.clip(np.rint(w / lsb), -top, top)
+
+
 def predict(features: ArrayLike, readout: Readout) -> Array:
     """weights @ features + offset at every sample: (T, outputs)."""
     return np.asarray(np.asarray(features) @ readout.weights.T + readout.offset)

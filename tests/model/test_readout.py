@@ -6,8 +6,8 @@ from scipy.integrate import solve_ivp
 
 from mtc_hw.errors import DataError, SpecError
 from mtc_hw.metrics import r2, s_comm, s_comp, silent
-from mtc_hw.readout import features, fit_readout, lowpass, predict
-from mtc_hw.spec import AnySynapse, RectifiedTanh, Synapse
+from mtc_hw.readout import features, fit_readout, lowpass, predict, rounded_readout
+from mtc_hw.spec import AnySynapse, Readout, RectifiedTanh, Synapse
 
 
 def test_lowpass_of_a_step_is_the_four_pole_response() -> None:
@@ -39,6 +39,27 @@ def test_a_linear_target_is_read_out_exactly() -> None:
     readout = fit_readout(x, x @ [1.0, -2.0, 0.0, 3.0] + 0.5, tau=3.0, ridge=1e-12)
     assert np.allclose(readout.weights, [[1, -2, 0, 3]]) and np.allclose(readout.offset, 0.5)
     assert predict(x, readout).shape == (200, 1)
+
+
+def test_a_rounded_readout_has_codes_and_loses_less_than_plain_rounding() -> None:
+    draw = np.random.default_rng(1)
+    x = draw.normal(size=(400, 20)) @ draw.normal(size=(20, 20)) + 1.0
+    t = x @ draw.normal(size=(20, 2)) + 0.1 * draw.normal(size=(400, 2))
+    exact = fit_readout(x, t, tau=3.0)
+    rounded = rounded_readout(exact, x, t, bits=5)
+    lsb = np.abs(exact.weights).max() / 15
+    codes = rounded.weights / lsb
+    assert np.allclose(codes, np.rint(codes)) and np.abs(codes).max() == pytest.approx(15)
+    plain = lsb * np.rint(exact.weights / lsb)
+    naive = Readout(plain, t.mean(0) - plain @ x.mean(0), 3.0)
+    assert r2(predict(x, rounded), t) > r2(predict(x, naive), t)
+
+
+def test_many_bits_round_nothing_away() -> None:
+    draw = np.random.default_rng(2)
+    x, t = draw.normal(size=(200, 6)), draw.normal(size=200)
+    exact = fit_readout(x, t, tau=3.0)
+    assert np.allclose(rounded_readout(exact, x, t, bits=24).weights, exact.weights, atol=1e-6)
 
 
 def test_wrong_shapes_are_refused() -> None:

@@ -1,0 +1,66 @@
+"""The benchmarks run, on little, and say what they promise; what they time is not for a test to judge."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+def benchmark(name: str, *flags: str) -> str:
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "--quick", *flags]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def kernel() -> dict[str, Any]:
+    flags = ("--json", "--neurons", "32", "--batch", "2", "--samples", "40")
+    return dict(json.loads(benchmark("kernel", *flags)))
+
+
+@pytest.mark.slow
+def test_kernel_times_every_contestant_and_its_own_limit(kernel: dict[str, Any]) -> None:
+    names = {f"{name}_ns" for name in ("ours", "curved", "eager", "compile", "jax", "snntorch", "norse", "limit")}
+    assert names <= kernel.keys()
+    assert 0 < kernel["limit_ns"] < kernel["ours_ns"] < kernel["eager_ns"]
+
+
+@pytest.mark.slow
+def test_kernel_is_as_exact_as_float32(kernel: dict[str, Any]) -> None:
+    assert kernel["gradient_error_spiking"] < 1e-4
+    assert kernel["gradient_error_contractive"] < 1e-4
+
+
+@pytest.mark.slow
+def test_kernel_keeps_the_voltages_and_the_filters_of_each_sample(kernel: dict[str, Any]) -> None:
+    assert kernel["bytes_per_sample"] == pytest.approx(16 * 41 / 40)
+
+
+@pytest.mark.slow
+def test_training_splits_an_iteration_into_its_pieces() -> None:
+    found = json.loads(benchmark("training", "--json"))
+    parts = found["pieces_ms"]["1"]
+    assert set(parts) == {"whole", "batch", "forward", "fit", "backward", "adam", "rest"}
+    assert sum(parts.values()) == pytest.approx(2 * parts["whole"])
+    assert found["peak_mb"] > found["imports_mb"] > 0
+
+
+@pytest.mark.slow
+def test_an_interrupted_table_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "table.jsonl"
+    flags = ("--neurons", "mtc", "lif", "--out", str(out), "--jobs", "2")
+    whole = benchmark("table", *flags)
+    lines = out.read_text().strip().splitlines()
+    assert [line.split(" | ")[0] for line in whole.splitlines()[2:]] == ["| mtc", "| lif"]
+    cut = [lines[0], lines[1][: len(lines[1]) // 2]]
+    out.write_text("\n".join(cut))
+    benchmark("table", *flags)
+    jobs = [json.loads(line)["job"] for line in out.read_text().splitlines() if line.endswith("}")]
+    assert cut[0] in out.read_text()
+    assert len({json.dumps(job) for job in jobs}) == len(jobs)
