@@ -20,7 +20,7 @@ from mtc_hw.spec import ELEMENTS, INITIAL_VOLTAGE, Curve, Neurons
 
 Integrator = Literal["euler", "split"]
 
-LARGEST_SLOPE = 2.0
+LARGEST_SLOPE = 3.0
 LARGEST_OFFSET = 6.5
 """Bounds of h alpha_fast, h leak and |delta| up to which the kernel is exact to float32."""
 
@@ -72,7 +72,7 @@ class _Mtc:
 
     @property
     def bounds(self) -> Mapping[str, float]:
-        # A slope of 2 is as far as the kernel's phi1 goes; an offset leaves room for the exponentials.
+        # A slope of 3 is as far as the kernel's phi1 goes; an offset leaves room for the exponentials.
         slopes = dict.fromkeys(("alpha_fast_negative", "leak"), LARGEST_SLOPE / self.step_size)
         return slopes | dict.fromkeys((f"delta_{element}" for element in ELEMENTS), LARGEST_OFFSET)
 

@@ -295,7 +295,7 @@ def test_a_gradient_of_any_stride_is_understood(population: Population) -> None:
 def test_the_kernel_declines_what_its_approximations_do_not_cover(population: Population) -> None:
     for step, fine in ((0.5, True), (1.0, False)):
         p = parameters(population(2))
-        p = replace(p, alpha=torch.full_like(p.alpha, 2.1))
+        p = replace(p, alpha=torch.full_like(p.alpha, 3.1))
         law = dynamics(p, "split", step)
         assert supported(Program(law, 1, RELU, "state"), coefficients(p, law)) == fine
 

@@ -202,3 +202,21 @@ def test_training_leaves_the_global_generator_alone(split: Split) -> None:
     before = torch.random.get_rng_state()
     train(split, replace(SMALL, iterations=2), progress=False)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("neuron", ["mtc", "lif", "adlif", "silif", "c-silif"])
+def test_every_neuron_trains_with_recurrent_weights(neuron: str) -> None:
+    split = mackey_glass_split(250, 120)
+    options = replace(SMALL, neuron=neuron, recurrent=True, iterations=2, window=60, burn_in=30, candidates=1)
+    before = train(split, replace(options, frozen=("recurrent",)), progress=False).network.layers[0].recurrent
+    found = train(split, options, progress=False)
+    after = found.network.layers[0].recurrent
+    assert before is not None and after is not None and not torch.equal(before, after)
+    assert math.isfinite(found.report.r2) and found.spec is None
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_deeper_networks_learn_the_series_too(split: Split, layers: int) -> None:
+    found = train(split, replace(SMALL, layers=layers, iterations=40, chips="nominal"), progress=False)
+    losses = [loss for _, loss, _ in found.report.history]
+    assert losses[-1] < losses[0] and found.spec is None
