@@ -25,7 +25,8 @@ def train(
     sigma: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Mismatch of the chips trained on.")] = None,
     size: Annotated[float | None, typer.Option(min=0.2, max=100.0, help="Mismatch of a unit transistor, um.")] = None,
     chips: Annotated[
-        Literal["nominal", "per_sample", "per_chip"] | None, typer.Option(help="A chip a sample, or a batch.")
+        Literal["nominal", "per_sample", "per_chip", "alternating"] | None,
+        typer.Option(help="A chip for each sample, or few in a batch, each with a readout of its own; or by turns."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in the output folder.")] = False,
     as_json: Json = False,

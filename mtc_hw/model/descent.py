@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ class Descent:
 
     def iterate(self, source: Source, total: int, quantise: Quantise | None) -> Fit:
         """One step of Adam on a fresh batch."""
-        o = self.options
+        o = turn(self.options, self.done)
         self.optimiser.param_groups[0]["lr"] = speed = rate(self.done, total, o)
         batch = source.batch(o, self.generator)
         network = self.network if quantise is None else quantise(self.network)
@@ -193,6 +193,11 @@ def rate(done: int, total: int, o: TrainOptions) -> float:
     """Learning rate after `done` of `total` iterations: a linear warm-up, then a cosine to zero."""
     warm = min(1.0, (done + 1) / max(1, min(o.warm_up, total // 4)))
     return o.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * done / total))
+
+
+def turn(o: TrainOptions, done: int) -> TrainOptions:
+    """The options of an iteration: alternating chips take turns."""
+    return o if o.chips != "alternating" else replace(o, chips="per_chip" if done % 2 else "per_sample")
 
 
 def draw_chips(o: TrainOptions, rows: int, generator: torch.Generator, settled: bool) -> Chips | None:

@@ -78,8 +78,6 @@ def fit(seen: Observation, targets: Tensor, o: TrainOptions) -> Fit:
     activity = seen.activity.mean()
     dear = torch.relu(seen.activity - o.allowance).mean()
     loss = error + o.activity * dear + o.excess * seen.excess.mean()
-    if groups > 1 and o.common > 0:
-        loss = loss + o.common * project(seen.features.flatten(0, 1), y, o.ridge)
     spread = float(y.var(0, correction=0).sum())
     r2 = 1.0 - float(error.detach()) / spread if spread > 0 else 0.0
     return Fit(loss, r2, float(activity.detach()))

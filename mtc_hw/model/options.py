@@ -62,10 +62,11 @@ class TrainOptions:
     rescue: float = 0.0  # by how many learning rates a silent neuron's input weights grow in an iteration
 
     # The circuit
-    chips: Literal["nominal", "per_sample", "per_chip"] = "per_sample"
+    # One readout for all chips wants a chip for each sample, a readout of its own on each wants few chips in a batch;
+    # alternating between the two gives a network that does well with either.
+    chips: Literal["nominal", "per_sample", "per_chip", "alternating"] = "per_sample"
     spread: Spread = Spread.uniform(0.015)
     groups: int = 1  # chips in a batch where each has a readout of its own
-    common: float = 0.0  # weight there of the error of one readout for all of them
     settled: float = 0.5  # share of the spread that stays in the second half
     bits: int | None = None  # quantised to the mapper's codes of so many bits, gradients straight through
 
@@ -82,7 +83,7 @@ class TrainOptions:
         if not 0 < self.burn_in < self.window:
             wrong.append(f"burn_in is {self.burn_in}; it must lie between 0 and the window of {self.window}")
         positive = ("readout_tau", "learning_rate", "clip", "limit", "ridge", "input_scale", "seconds", "patience")
-        weights = ("activity", "allowance", "excess", "rescue", "settled", "common")
+        weights = ("activity", "allowance", "excess", "rescue", "settled")
         for name in (*positive, *weights):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and (value > 0 or (value == 0 and name in weights))):

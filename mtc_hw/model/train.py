@@ -54,6 +54,10 @@ class Trained:
     report: TrainReport
 
 
+MANY = 64
+"""Chips that a readout for all of them is fitted to, at least."""
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """Batches of stretches of a series to predict."""
@@ -139,7 +143,7 @@ def _spec(network: Network, readout: Readout, split: Split) -> ModelSpec | None:
 def final_readout(network: Network, examples: Examples, o: TrainOptions, generator: torch.Generator) -> Readout:
     """Ridge over the whole training part, or, where one readout shall serve all chips, over stretches of many."""
     everything = range(o.burn_in, len(examples.inputs))
-    shared = o.chips == "per_sample" or (o.chips == "per_chip" and o.common > 0)
+    shared = o.chips in ("per_sample", "alternating")
     chips = draw_chips(o, o.batch, generator, True) if shared else None
     with torch.no_grad():
         if chips is None:
@@ -147,8 +151,7 @@ def final_readout(network: Network, examples: Examples, o: TrainOptions, generat
             targets = torch.from_numpy(examples.targets).float()[list(everything)]
             seen = network.observe(inputs, everything)
         else:
-            window = min(4 * o.window, len(examples.inputs) - 1)
-            rows = max(o.batch, 16)
+            window, rows = min(2 * o.window, len(examples.inputs) - 1), max(o.batch, MANY)
             batch = windows(examples, rows, window, range(o.burn_in, window + 1), generator)
             targets = batch.targets
             seen = network.observe(batch.inputs, batch.kept, Chips(chips.spread, rows, generator))

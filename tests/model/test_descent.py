@@ -279,7 +279,7 @@ def test_an_interrupted_descent_goes_on_to_the_same_end(
     "options",
     [
         replace(SMALL, chips="per_sample", spread=Spread.uniform(0.02)),
-        replace(SMALL, chips="per_chip", groups=2, common=0.5, rescue=1.0),
+        replace(SMALL, chips="alternating", groups=2, rescue=1.0),
         replace(SMALL, frozen=("delta",), patience=13, learning_rate=1e-30),
         replace(SMALL, neuron="lif"),
     ],

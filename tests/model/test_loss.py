@@ -102,13 +102,6 @@ def test_chips_with_readouts_of_their_own_are_fitted_apart() -> None:
     assert apart.r2 == pytest.approx(1.0) and together.r2 < 0.9
 
 
-def test_a_common_readout_counts_as_much_as_it_is_asked_to() -> None:
-    features, targets = normal(0, 4, 10, 3), normal(1, 4, 10, 1)
-    losses = [fit(observed(features), targets, replace(GROUPED, common=common)).loss for common in (0.0, 0.5)]
-    whole = fit(observed(features), targets, replace(GROUPED, groups=1)).loss
-    assert float(losses[1] - losses[0]) == pytest.approx(0.5 * float(whole))
-
-
 def test_groups_are_only_for_chips_with_readouts_of_their_own() -> None:
     features, targets = normal(0, 4, 10, 3), normal(1, 4, 10, 1)
     losses = [fit(observed(features), targets, replace(GROUPED, chips="per_sample", groups=n)).loss for n in (1, 2)]

@@ -42,7 +42,7 @@ def test_an_empty_table_is_the_defaults() -> None:
         ({"frozen": "weights"}, r"frozen: Input should be a valid array"),
         ({"spread": 0.1}, r"spread: Input should be an object"),
         ({"neuron": "lif2"}, r"neuron: Input should be 'mtc', 'lif', 'adlif', 'silif' or 'c-silif'"),
-        ({"chips": "all"}, r"chips: Input should be 'nominal', 'per_sample' or 'per_chip'"),
+        ({"chips": "all"}, r"chips: Input should be 'nominal', 'per_sample', 'per_chip' or 'alternating'"),
         ({"hidden": 1}, r"training option hidden is 1; it must be at least 2"),
         ({"spread": {"alpha": 5}}, r"spread of alpha is 5\.0; it must be at least 0 and below 2"),
         ({"hiden": 3, "seed": "x"}, r"seed: Input should be a valid integer; hiden: Unexpected keyword argument"),
@@ -79,7 +79,7 @@ def test_what_must_be_positive_is_refused_otherwise(name: str, value: float) -> 
         replace(TrainOptions(), **{name: value})
 
 
-@pytest.mark.parametrize("name", ["activity", "excess", "allowance", "rescue", "settled", "common"])
+@pytest.mark.parametrize("name", ["activity", "excess", "allowance", "rescue", "settled"])
 @pytest.mark.parametrize("value", [-1e-9, float("nan")])
 def test_a_weight_below_zero_is_refused(name: str, value: float) -> None:
     with pytest.raises(SpecError, match=rf"^training option {name} is {value}; it must be finite and >= 0$"):

@@ -91,7 +91,8 @@ def test_the_report_measures_the_spec(trained: Trained, spec: ModelSpec, split: 
 def test_emitted_is_the_synapse_of_every_step(trained: Trained, spec: ModelSpec, split: Split) -> None:
     (s,) = emitted(trained.network, split.test.inputs)
     voltage = run_spec(spec, split.test.inputs).trace.voltage
-    assert s.shape == voltage.shape and np.abs(s - spec.synapse(voltage)).max() < 2e-2
+    # An edge a hundredth of a tau_m early or late is a few hundredths of the synapse's range.
+    assert s.shape == voltage.shape and np.abs(s - spec.synapse(voltage)).mean() < 1e-4
 
 
 def test_training_goes_on_from_a_given_network(spec: ModelSpec, split: Split) -> None:
