@@ -1,6 +1,7 @@
 """Reverse-mode differentiation of a recorded formula: the adjoint is a formula again."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from mtc_hw.model.algebra import Node, node, surrogate_slope, where
 
@@ -91,12 +92,17 @@ def _shares(n: Node, g: Node) -> list[tuple[Node, Node]]:
 
 
 def polynomial(coefficients: Sequence[float], z: Node) -> Node:
-    """c0 + c1 z + c2 z^2 + ..., by Horner's scheme."""
-    *lower, last = coefficients
-    result = node(last)
-    for c in reversed(lower):
-        result = result * z + c
-    return result
+    """c0 + c1 z + c2 z^2 + ..., by Estrin's scheme: in pairs, whose results are a polynomial of z^2.
+
+    It takes a few operations more than Horner's, but half of its time: they wait for one another less. The largest
+    term is added last, for the last digit.
+    """
+    first, *terms = [node(c) for c in coefficients]
+    power = z
+    while len(terms) > 1:
+        terms = [low + high * power for low, high in zip_longest(terms[::2], terms[1::2], fillvalue=node(0.0))]
+        power = power * power
+    return terms[0] * z + first
 
 
 def psi(z: Node) -> Node:

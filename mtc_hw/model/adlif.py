@@ -87,9 +87,6 @@ class AdLifNeurons:
     def dynamics(self, step: float) -> AdLif:
         return AdLif(self.form, self.surrogate)
 
-    def parts(self) -> list[tuple[int, frozenset[str]]]:
-        return [(self.count, frozenset())]
-
     def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:
         tau_u, tau_w = (
             stretched(low + (high - low) * place, chips)

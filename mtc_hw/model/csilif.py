@@ -78,9 +78,6 @@ class CSiLifNeurons:
     def dynamics(self, step: float) -> CSiLif:
         return CSiLif(self.surrogate)
 
-    def parts(self) -> list[tuple[int, frozenset[str]]]:
-        return [(self.count, frozenset())]
-
     def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:
         """Decay time and period err apart from each other."""
         size = (-step / stretched((-self.log_rate - self.log_dt).exp(), chips)).exp()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mtc_hw.errors import DataError
 from mtc_hw.model.chips import Chips
+from mtc_hw.model.kernel import kernel_threads
 from mtc_hw.model.loss import Fit, Source, fit
 from mtc_hw.model.network import Layer, Network
 from mtc_hw.model.options import TrainOptions, options_from
@@ -217,7 +218,7 @@ def descend(
     """Train the network's tensors in place, to the end, to a standstill or to Ctrl-C."""
     o, total = descent.options, descent.options.iterations
     mark, state, written = (descent.done, time.monotonic()), descent.state(), time.monotonic()
-    with Progress(total, shown) as bar:
+    with Progress(total, shown) as bar, kernel_threads():
         try:
             while descent.done < total and not descent.stalled:
                 found = descent.iterate(source, total, quantise)

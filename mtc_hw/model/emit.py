@@ -4,7 +4,7 @@ Needs no compiler on the user's machine: llvmlite is LLVM itself.
 """
 
 import ctypes
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ BLOCK = 128
 F32, I32, I64, POINTER = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.PointerType()
 WORD = 4  # bytes of a float32
 LINE = 64  # bytes of a cache line
+PAGE = 4096  # bytes
 
 # Without reassoc: results would differ from one processor to the next, and rounding by a large number would vanish.
 FLAGS = ("nnan", "ninf", "nsz", "contract")
@@ -31,19 +32,34 @@ POWERS = (1.0000000717, 6.9314696695e-1, 2.4022119736e-1, 5.5507134659e-2, 9.675
 """2^f on [-1/2, 1/2] to 7.5e-8, relative: Lawson's iteration on 400 Chebyshev nodes."""
 
 
+CYCLES = {"input": 0, "const": 0, "max": 2, "min": 2, "where": 4, "exp2": 40, "reciprocal": 14}
+"""What an operation takes, about; a sum or a product 3."""
+
+
+def _breadth_first(roots: list[Node], known: Container[Node]) -> list[Node]:
+    """The unknown nodes that the roots need, in the order in which their arguments are there.
+
+    A processor looks only some two hundred operations ahead for those that need not wait.
+    """
+    ready: dict[Node, int] = {}
+    for n in topological(roots, known):
+        if n not in known:
+            ready[n] = CYCLES.get(n.op, 3) + max((ready.get(arg, 0) for arg in n.args), default=0)
+    return sorted(ready, key=ready.__getitem__)
+
+
 class Emitter:
-    """One function `kernel(first row, last row, table, scratch)`, being written."""
+    """One function `kernel(first row, last row, table)`, being written."""
 
     def __init__(self, lanes: int) -> None:
         self.lanes = lanes
         self.vector = ir.VectorType(F32, lanes)
         self.module = ir.Module("layer")
-        kind = ir.FunctionType(ir.VoidType(), (I64, I64, POINTER, POINTER))
+        kind = ir.FunctionType(ir.VoidType(), (I64, I64, POINTER))
         self.function = ir.Function(self.module, kind, "kernel")
-        for pointer in self.function.args[2:]:
-            pointer.add_attribute("noalias")
+        self.function.args[2].add_attribute("noalias")
         self.build = ir.IRBuilder(self.function.append_basic_block())
-        self.first, self.last, self._table, self.scratch = self.function.args
+        self.first, self.last, self._table = self.function.args
 
     def entry(self, index: int) -> ir.Value:
         """A whole number of the table."""
@@ -52,6 +68,18 @@ class Emitter:
     def address(self, index: int) -> ir.Value:
         """A pointer of the table."""
         return self.build.inttoptr(self.entry(index), POINTER)
+
+    def room(self, floats: int) -> ir.Value:
+        """Memory of a call's own, on the stack.
+
+        It begins at a page, and with it what the registers do not hold: elsewhere, by chance, that would straddle two
+        cache lines, and a load may seem, by the last 12 bits of its address, to wait for a store before it.
+        """
+        with self.build.goto_entry_block():
+            room = self.build.alloca(ir.ArrayType(F32, floats))
+            room.align = PAGE
+            # llvmlite's alloca has a type of its own.
+            return self.build.inttoptr(self.build.ptrtoint(room, I64), POINTER)
 
     @contextmanager
     def loop(self, start: ir.Value, stop: ir.Value, step: int = 1) -> Iterator[ir.Value]:
@@ -86,14 +114,14 @@ class Emitter:
     def store(self, value: ir.Value, pointer: ir.Value) -> None:
         self.build.store(value, pointer, align=WORD)
 
-    def fetch(self, pointer: ir.Value) -> None:
-        """Ask for the memory of a vector that is needed later."""
+    def fetch(self, pointer: ir.Value, write: bool = False) -> None:
+        """Ask for the memory of a vector that is read or written later."""
         kind = ir.FunctionType(ir.VoidType(), (POINTER, I32, I32, I32))
         name = "llvm.prefetch.p0"
         function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
         for line in range(0, self.lanes * WORD, LINE):
             moved = self.build.gep(pointer, [I64(line // WORD)], source_etype=F32)
-            self.build.call(function, (moved, I32(0), I32(3), I32(1)))  # to read, keep close, data
+            self.build.call(function, (moved, I32(int(write)), I32(3), I32(1)))  # keep close, data
 
     def everywhere(self, pointer: ir.Value) -> ir.Value:
         """The number at a pointer in every lane."""
@@ -110,11 +138,8 @@ class Emitter:
     ) -> list[ir.Value]:
         """Instructions for the roots, from inputs by name and from nodes whose values are there already."""
         values = dict(known)
-        for n in topological(roots, values):
-            if n not in values:
-                values[n] = (
-                    inputs[n.value] if n.op == "input" else self._instruction(n, [values[arg] for arg in n.args])
-                )
+        for n in _breadth_first(roots, values):
+            values[n] = inputs[n.value] if n.op == "input" else self._instruction(n, [values[arg] for arg in n.args])
         return [values[root] for root in roots]
 
     def _instruction(self, n: Node, args: list[ir.Value]) -> ir.Value:
@@ -146,9 +171,15 @@ class Emitter:
         scaled = b.fmul(x, self.number(scale), flags=("contract",))
         shifted = b.fadd(scaled, self.number(ROUND), flags=("contract",))
         fraction = b.fsub(scaled, b.fsub(shifted, self.number(ROUND)), flags=("contract",))
-        result = self.number(POWERS[-1])
-        for power in POWERS[-2::-1]:
-            result = b.fadd(b.fmul(result, fraction, flags=FLAGS), self.number(power), flags=FLAGS)
+        # Estrin's scheme, whose sums wait less for one another; the largest term last, for the last digit.
+        first, *terms = [self.number(each) for each in POWERS]
+        power = fraction
+        while len(terms) > 1:
+            pairs = zip(terms[::2], terms[1::2], strict=False)
+            odd = terms[-1:] if len(terms) % 2 else []
+            terms = [b.fadd(b.fmul(high, power, flags=FLAGS), low, flags=FLAGS) for low, high in pairs] + odd
+            power = b.fmul(power, power, flags=FLAGS)
+        result = b.fadd(b.fmul(terms[0], fraction, flags=FLAGS), first, flags=FLAGS)
         exponent = b.shl(b.bitcast(shifted, whole), ir.Constant(whole, [23] * self.lanes))
         return b.bitcast(b.add(b.bitcast(result, whole), exponent), self.vector)
 
@@ -173,7 +204,7 @@ class Code:
         self._engine = llvm.create_mcjit_compiler(module, machine)
         self._engine.finalize_object()
         address = self._engine.get_function_address("kernel")
-        kind: Any = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
+        kind: Any = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
         self.call = kind(address)  # ctypes lets go of the interpreter's lock
         self.call.engine = self._engine  # which must live as long as the function
 

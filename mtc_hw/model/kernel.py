@@ -2,9 +2,14 @@
 
 import ctypes
 import math
-from collections.abc import Mapping, Sequence
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -19,44 +24,61 @@ from mtc_hw.model.record import Recipe
 PAGE = 4096  # bytes
 
 
+THREADS: ContextVar[int | None] = ContextVar("threads", default=None)
+"""Threads of the kernel; None: as many as torch has."""
+
+
+@contextmanager
+def kernel_threads() -> Iterator[None]:
+    """Leave torch's threads to the kernel alone: small tensors, which they would wait for each other at, get one."""
+    threads = torch.get_num_threads()
+    token = THREADS.set(threads)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        THREADS.reset(token)
+
+
 @lru_cache(maxsize=8)
 def _pool(threads: int) -> ThreadPoolExecutor:
     # Adjoints and the features of silent neurons decay into denormals, which are slow.
     return ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(True,))
 
 
-def paged(*shape: int) -> Tensor:
-    """An uninitialised tensor that starts at a page.
-
-    Elsewhere a load may seem, by the last 12 bits of its address, to wait for a store of the vector before it.
-    """
-    space = torch.empty(math.prod(shape) + PAGE // 4)
-    start = -space.data_ptr() % PAGE // 4
-    return space[start : start + math.prod(shape)].view(shape)
-
-
-class Tapes:
-    """Tapes that no backward pass needs any more. A fresh one costs a page fault each 4 KiB."""
+class Buffers:
+    """Memory for large tensors that others have left: fresh memory costs a page fault each 4 KiB."""
 
     def __init__(self) -> None:
-        self._spare: list[Tensor] = []
+        self._spare: deque[Tensor] = deque(maxlen=8)
 
-    def borrow(self, size: int) -> Tensor:
-        """A tape of at least that size, an old one where it fits."""
-        while self._spare:
-            tape = self._spare.pop()
-            if len(tape) >= size:
-                return tape
-        return paged(size)
+    def lend(self, size: int) -> Tensor:
+        """An uninitialised tensor that starts at a page. Its memory comes back when nobody holds it any more.
 
-    def give_back(self, tape: Tensor) -> None:
-        self._spare.append(tape)
+        Elsewhere than at a page a load may seem, by the last 12 bits of its address, to wait for a store before it.
+        """
+        fitting = [index for index, space in enumerate(self._spare) if size <= len(space) - PAGE // 4 <= 2 * size]
+        if fitting:
+            space = self._spare[fitting[-1]]
+            del self._spare[fitting[-1]]
+        else:
+            space = torch.empty(size + PAGE // 4)
+        start = -space.data_ptr() % PAGE // 4
+        lease = space.numpy()[start : start + size]
+        weakref.finalize(lease, self._spare.append, space).atexit = False
+        return torch.from_numpy(lease)
 
 
 @lru_cache(maxsize=1)
-def tapes() -> Tapes:
+def buffers() -> Buffers:
     """This process's own."""
-    return Tapes()
+    return Buffers()
+
+
+def paged(*shape: int) -> Tensor:
+    """An uninitialised tensor that starts at a page."""
+    return buffers().lend(math.prod(shape)).view(shape)
 
 
 def padded_lanes(neurons: int) -> int:
@@ -81,7 +103,9 @@ class Plan(NamedTuple):
         return len(self.places) // len(self.shares)
 
     def padded(self, x: Tensor) -> Tensor:
-        """x (..., neurons) with the last neuron repeated up to whole vectors, contiguous, from a page on."""
+        """x (..., neurons) with the last neuron repeated up to whole vectors, contiguous."""
+        if self.lanes == self.neurons and x.is_contiguous():
+            return x
         room = paged(*x.shape[:-1], self.lanes)
         room[..., : self.neurons] = x
         room[..., self.neurons :] = x[..., -1:]
@@ -100,12 +124,10 @@ def _run(code: Code, rows: int, plan: Plan, **tensors: Tensor) -> None:
     tensors |= {"places": plan.places, "shares": plan.shares}
     table = sizes | {Entry[name.upper()]: tensor.data_ptr() for name, tensor in tensors.items()}
     numbers = (ctypes.c_int64 * len(Entry))(*(table.get(entry, 0) for entry in Entry))
-    threads = min(torch.get_num_threads(), rows)
-    spaces = [paged(plan.kernel.scratch) for _ in range(threads)]
+    threads = min(THREADS.get() or torch.get_num_threads(), rows)
     bounds = [rows * index // threads for index in range(threads + 1)]
     jobs = [
-        _pool(threads).submit(code.call, first, last, ctypes.addressof(numbers), space.data_ptr())
-        for first, last, space in zip(bounds[:-1], bounds[1:], spaces, strict=True)
+        _pool(threads).submit(code.call, first, last, ctypes.addressof(numbers)) for first, last in pairwise(bounds)
     ]
     for job in jobs:
         job.result()
@@ -118,9 +140,9 @@ class _Fused(torch.autograd.Function):
         own = max(len(array) for array in arrays)
         packed = plan.padded(torch.stack([array.expand(own, -1) for array in arrays], 1).detach())
         drive = plan.padded(drive.detach()) if plan.dense else drive.contiguous()
-        tape = tapes().borrow(rows * (len(plan.places) // kernel.steps + 1) * kernel.slots * plan.lanes)
+        tape = paged(rows, len(plan.places) // kernel.steps + 1, kernel.slots, plan.lanes)
         outputs = paged(rows, plan.records, plan.lanes)
-        sums, nowhere = torch.empty((rows, 2, plan.lanes)), torch.empty(plan.lanes)
+        sums, nowhere = torch.empty((rows, 2, plan.lanes)), paged(plan.lanes)
         arguments = {"coefficients": packed, "drive": drive, "tape": tape, "outputs": outputs, "sums": sums}
         _run(kernel.forward, rows, plan, **arguments, nowhere=nowhere)
         ctx.plan, ctx.tape, ctx.kept = plan, tape, (packed, drive)
@@ -133,7 +155,7 @@ class _Fused(torch.autograd.Function):
         plan, (packed, drive), kernel = cast(Plan, ctx.plan), ctx.kept, ctx.plan.kernel
         rows, arrays = len(drive), packed.shape[1]
         totals = torch.empty((rows, arrays, plan.lanes))
-        inward = torch.empty((rows, plan.samples + 1, plan.lanes)) if plan.dense else torch.empty(0)
+        inward = paged(rows, plan.samples + 1, plan.lanes) if plan.dense else torch.empty(0)
         gradient, weights = plan.padded(outer[0]), plan.padded(outer[1])
         if ctx.tape is None:
             raise RuntimeError("the tape of this forward pass is used up; run it again before another backward pass")
@@ -145,12 +167,11 @@ class _Fused(torch.autograd.Function):
             drive=drive,
             tape=ctx.tape,
             outputs=gradient,
-            nowhere=torch.zeros(plan.lanes),
+            nowhere=paged(plan.lanes).zero_(),
             weights=weights,
             sums=totals,
             inward=inward,
         )
-        tapes().give_back(ctx.tape)
         ctx.tape = None
         parts = totals[..., : plan.neurons].unbind(1)
         pairs = zip(parts, ctx.shared, strict=True)

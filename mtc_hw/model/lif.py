@@ -67,9 +67,6 @@ class LifNeurons:
     def dynamics(self, step: float) -> Lif:
         return Lif(self.surrogate, self.detached)
 
-    def parts(self) -> list[tuple[int, frozenset[str]]]:
-        return [(self.count, frozenset())]
-
     def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:
         return {
             "leak": leak(stretched(self.log_tau.exp(), chips), step),

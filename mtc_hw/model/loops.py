@@ -11,7 +11,7 @@ from functools import lru_cache
 from llvmlite import ir
 
 from mtc_hw.model.adjoint import topological
-from mtc_hw.model.emit import BLOCK, I64, Code, Emitter, vector_width
+from mtc_hw.model.emit import BLOCK, FLAGS, I64, Code, Emitter, vector_width
 from mtc_hw.model.record import Formula, Name, Recipe, adjoint, forward_formula
 
 
@@ -45,7 +45,6 @@ class Kernel:
     backward: Code
     steps: int  # in a record of the tape
     slots: int  # numbers that a record keeps of each neuron
-    scratch: int  # floats that a call needs for itself
 
 
 @lru_cache(maxsize=64)
@@ -54,12 +53,11 @@ def compiled(recipe: Recipe) -> Kernel:
     back = adjoint(recipe)
     forward = _Forward(recipe, forward_formula(recipe), len(back.steps), back.starts)
     backward = _Backward(recipe, back.steps[0], len(back.steps), back.starts, back.steps)
-    scratch = max(forward.lists, backward.lists) * BLOCK
-    return Kernel(forward.code(), backward.code(), len(back.steps), back.slots, scratch)
+    return Kernel(forward.code(), backward.code(), len(back.steps), back.slots)
 
 
 AHEAD = 2
-"""Records that the tape is fetched before it is needed."""
+"""Records of the tape that this and the outputs' gradients are fetched before they are needed."""
 
 
 class _Loops:
@@ -79,11 +77,12 @@ class _Loops:
         self.block: ir.Value = I64(0)
         self.end: ir.Value = I64(0)
         self.row: ir.Value = I64(0)
+        self.room: ir.Value = I64(0)
 
     @property
     def vectors(self) -> int:
-        """Vectors that are computed together."""
-        return 1
+        """Vectors that are computed together: two chains of operations side by side keep a processor busier."""
+        return 2 if self.recipe.even else 1
 
     @property
     def lists(self) -> int:
@@ -92,6 +91,7 @@ class _Loops:
 
     def code(self) -> Code:
         e, b = self.e, self.e.build
+        self.room = e.room(self.lists * BLOCK)
         with e.loop(I64(0), self.lanes, BLOCK) as self.block:
             far = b.add(self.block, I64(BLOCK))
             self.end = b.select(b.icmp_signed("<", far, self.lanes), far, self.lanes)
@@ -120,7 +120,7 @@ class _Loops:
         raise NotImplementedError
 
     def scratch(self, index: int, lane: ir.Value) -> ir.Value:
-        return self.e.offset(self.e.scratch, index * BLOCK, self.e.build.sub(lane, self.block))
+        return self.e.offset(self.room, index * BLOCK, self.e.build.sub(lane, self.block))
 
     def coefficients(self, names: Iterable[Name], lane: ir.Value) -> dict[Name, ir.Value]:
         start = self.e.build.mul(self.row, self.base[Entry.COEFFICIENT_ROW])
@@ -135,6 +135,12 @@ class _Loops:
 
     def tape(self, record: ir.Value) -> ir.Value:
         return self.element(Entry.TAPE, self.e.build.add(self.records, I64(1)), record, self.steps + len(self.starts))
+
+    def fetch(self, record: ir.Value, step: int, lane: ir.Value, write: bool) -> None:
+        """Ask for a step's share of a later record of the tape: the processor itself does so too late."""
+        slots = self.steps + len(self.starts)
+        for slot in range(step * slots // self.steps, (step + 1) * slots // self.steps):
+            self.e.fetch(self.e.offset(self.tape(record), (self.lanes, slot), lane), write)
 
     def output(self, step: ir.Value) -> ir.Value:
         """Record of a step's output, or the place for those that have none."""
@@ -168,16 +174,11 @@ class _Loops:
         return self.e.compute(formula.roots, inputs, {n: self.e.load(self.scratch(hoisted[n], lane)) for n in used})
 
     def add(self, value: ir.Value, place: ir.Value) -> None:
-        self.e.store(self.e.build.fadd(self.e.load(place), value), place)
+        self.e.store(self.e.build.fadd(self.e.load(place), value, flags=FLAGS), place)
 
 
 class _Forward(_Loops):
     """States step by step. Scratch: hoisted values, states, sums."""
-
-    @property
-    def vectors(self) -> int:
-        # Two chains side by side keep a processor busier; the adjoint's would not fit into its registers.
-        return 2 if self.recipe.even else 1
 
     @property
     def sums(self) -> int:
@@ -200,6 +201,7 @@ class _Forward(_Loops):
             output = self.output(number)
             with e.loop(self.block, self.end, e.lanes) as lane:
                 inputs = {("state", i): e.load(self.scratch(self.first + i, lane)) for i in range(self.states)}
+                self.fetch(b.add(count, I64(AHEAD)), step, lane, write=True)
                 e.store(inputs["state", 0], e.offset(tape, (self.lanes, step), lane))
                 for slot, index in enumerate(self.starts if step == 0 else [], self.steps):
                     e.store(inputs["state", index], e.offset(tape, (self.lanes, slot), lane))
@@ -231,6 +233,11 @@ class _Backward(_Loops):
         self.carry = self.total + self.arrays  # gradients of left and right current, and from the sample after
 
     @property
+    def vectors(self) -> int:
+        # Only the 32 registers of AVX-512 hold two of the adjoint's chains.
+        return super().vectors if vector_width() >= 16 else 1
+
+    @property
     def lists(self) -> int:
         return self.carry + 3
 
@@ -260,16 +267,13 @@ class _Backward(_Loops):
         for name in formula.inputs("start"):
             slot = self.steps + self.starts.index(name[1])
             inputs[name] = e.load(e.offset(here, (self.lanes, slot), lane))
-        # Nothing else fetches a tape that is read backwards in time.
-        early = self.tape(e.build.sub(record, I64(AHEAD)))
-        slots = self.steps + len(self.starts)
-        for slot in range(step * slots // self.steps, (step + 1) * slots // self.steps):
-            e.fetch(e.offset(early, (self.lanes, slot), lane))
+        self.fetch(e.build.sub(record, I64(AHEAD)), step, lane, write=False)
         for name in formula.inputs("adjoint"):
             inputs[name] = e.load(self.scratch(self.first + name[1], lane))
         for name in formula.inputs("weight"):
             inputs[name] = e.load(e.offset(self.base[Entry.WEIGHTS], (self.lanes, name[1]), lane))
         inputs["outer", 0] = e.load(output)
+        e.fetch(e.offset(output, (self.lanes, -AHEAD * self.steps)))
         results = self.compute(formula, inputs, lane)
         for index in range(self.states):
             e.store(results[index], self.scratch(self.first + index, lane))

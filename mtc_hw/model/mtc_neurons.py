@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from mtc_hw.model.algebra import Value
 from mtc_hw.model.chips import Chips
 from mtc_hw.model.mtc import Euler, Integrator, Parameters, Split, coefficients, dynamics
-from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, FILTERS, Curve, Neurons
+from mtc_hw.spec import Curve, Neurons
 
 TYPICAL_ALPHA = (2.0, 2.0, 1.5, 1.5)
 TYPICAL_DELTA = (0.0, 0.0, -1.5, -1.5)
@@ -20,8 +19,6 @@ TYPICAL_DELTA = (0.0, 0.0, -1.5, -1.5)
 
 INPUT_SCALE = 0.7
 INPUT_BIAS = (-1.0, 0.4)  # mean and standard deviation; bursting neurons lie 0.3 lower
-
-KINDS = ("alpha", "delta")
 
 ALPHA_REACH = (0.1, 3.5)
 DELTA_REACH = (-3.5, 3.5)
@@ -73,15 +70,6 @@ class MtcNeurons:
     def dynamics(self, step: float) -> Euler | Split:
         return dynamics(self.parameters(), self.integrator, step)
 
-    def parts(self) -> list[tuple[int, frozenset[str]]]:
-        """Runs of neurons that lack the same elements: how many, and which coefficients nothing there sees."""
-        # Two runs over half the neurons cost more than the elements they spare, unless the filters are curved.
-        if self.filter_curve is None:
-            return [(self.count, frozenset())]
-        absent = [tuple(column) for column in (self.present[:, 0] == 0).T.tolist()]
-        runs = [(len(list(same)), kind) for kind, same in groupby(absent)]
-        return [(count, frozenset(_unseen(kind))) for count, kind in runs]
-
     def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:
         p = self.parameters()
         return coefficients(p if chips is None else perturbed(p, chips), self.dynamics(step))
@@ -97,15 +85,6 @@ def _snapped(p: Parameters, codes: Neurons) -> Parameters:
         leak=_through(p.leak, codes.leak),
         rest=_through(p.rest, codes.rest),
     )
-
-
-def _unseen(absent: tuple[bool, ...]) -> list[str]:
-    """Coefficients of absent elements, and of a filter that no element listens to."""
-    names = [f"{kind}_{element}" for element, out in zip(ELEMENTS, absent, strict=True) if out for kind in KINDS]
-    for row, name in enumerate(FILTERS):
-        listeners = [out for out, heard in zip(absent, ELEMENT_FILTER, strict=True) if heard == row]
-        names += [f"{each}_{name}" for each in ("half", "whole", "offset")] if all(listeners) else []
-    return names
 
 
 def _through(own: Tensor, value: NDArray[np.float64]) -> Tensor:

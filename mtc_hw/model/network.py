@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mtc_hw.model.algebra import Value
 from mtc_hw.model.chips import Chips
-from mtc_hw.model.kernel import fused, padded_lanes, supported
+from mtc_hw.model.kernel import fused, supported
 from mtc_hw.model.program import Dynamics, Output, Program, Unrolled, unrolled
 from mtc_hw.spec import AnySynapse
 
@@ -29,9 +29,6 @@ class Neurons(Protocol):
 
     def dynamics(self, step: float) -> Dynamics:
         """The equations over a step of so many tau_m."""
-
-    def parts(self) -> list[tuple[int, frozenset[str]]]:
-        """Runs of neurons with the same equations: how many, and which coefficients are zero there and unseen."""
 
     def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:
         """What a step sees, (1 or rows, N) each."""
@@ -141,32 +138,10 @@ class Network:
         steps = None if kept is None else [sample * self.timing.substeps for sample in kept]
         fast = layer.recurrent is None and supported(program, c)
         if fast and inputs.ndim == 2:
-            return _in_parts(program, inputs, c | {"weight": layer.weights.T, "bias": bias}, steps, layer.neurons)
+            return fused(program, inputs, c | {"weight": layer.weights.T, "bias": bias}, steps)
         inputs = inputs.unsqueeze(-1) if inputs.ndim == 2 else inputs
         current = inputs @ layer.weights.T + bias.unsqueeze(1)
         if fast:
-            return _in_parts(program, current, c, steps, layer.neurons)
+            return fused(program, current, c, steps)
         run = unrolled(program, current, c, layer.recurrent)
         return run if steps is None else Unrolled(run.outputs[:, [step - 1 for step in steps]], run.sums)
-
-
-def _in_parts(
-    program: Program, drive: Tensor, c: dict[str, Value], steps: list[int] | None, neurons: Neurons
-) -> Unrolled:
-    """`kernel.fused`, one kernel for each kind of neuron where that does not leave vectors half empty."""
-    parts = neurons.parts()
-    if len(parts) == 1 or sum(padded_lanes(count) for count, _ in parts) > padded_lanes(neurons.count):
-        return fused(program, drive, c, steps)
-    runs, first = [], 0
-    for count, unseen in parts:
-        own = {
-            name: value
-            if not isinstance(value, Tensor)
-            else 0.0
-            if name in unseen
-            else value[:, first : first + count]
-            for name, value in c.items()
-        }
-        runs.append(fused(program, drive[..., first : first + count] if drive.ndim == 3 else drive, own, steps))
-        first += count
-    return Unrolled(torch.cat([run.outputs for run in runs], -1), torch.cat([run.sums for run in runs], -1))

@@ -59,7 +59,7 @@ class TrainOptions:
     allowance: float = 0.0  # mean s that a neuron has free: without it, a sparse network silences most of its neurons
     excess: float = 0.3  # weight of mean relu(|V| - limit)^2
     limit: float = 3.2  # unit voltages
-    rescue: float = 0.0  # by how many learning rates a silent neuron's input weights grow in an iteration
+    rescue: float = 1.0  # by how many learning rates a silent neuron's input weights grow in an iteration
 
     # The circuit
     # One readout for all chips wants a chip for each sample, a readout of its own on each wants few chips in a batch;

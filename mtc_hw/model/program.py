@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from mtc_hw.model.algebra import Value, clamp, kept, tanh
+from mtc_hw.model.algebra import Value, clamp, detach, kept, tanh
 from mtc_hw.readout import POLES
 from mtc_hw.spec import AnySynapse, RectifiedTanh
 
@@ -81,7 +81,8 @@ class Program:
         neuron = (kept(neuron[0]), *neuron[1:])
         shown = self.dynamics.visible(neuron)
         after = self.emitted(shown)
-        beyond = shown - clamp(shown, -self.limit, self.limit)
+        # Detached, because where the bound moves along with the voltage its square has no slope.
+        beyond = shown - detach(clamp(shown, -self.limit, self.limit))
         poles = self._filtered(poles, before, after)
         output = {"state": shown, "synapse": after, "features": poles[-1] if poles else after}[self.output]
         return (*neuron, *poles), output, Sums(after, beyond * beyond)

@@ -53,23 +53,8 @@ def record(recipe: Recipe, step: int = 0) -> Recording:
     ends = [_input("current", 0), _input("current", 1)] if recipe.dense else []
     share, drive = _input("share"), _input("drive", step)
     current = ends[0] + share * (ends[1] - ends[0]) if ends else c["weight"] * drive + c["bias"]
-    later, output, sums = recipe.program.step(tuple(state), current, c)
-    after, penalties = [node(each) for each in later], [node(each) for each in sums]
-    live = _live(state, after, [output, *penalties])
-    # What nothing sees stays as it is and costs nothing.
-    after = [made if old in live else old for old, made in zip(state, after, strict=True)]
-    return Recording(coefficients, state, ends, after, output, penalties)
-
-
-def _live(state: list[Node], after: list[Node], seen: list[Node]) -> set[Node]:
-    """The states that any output will ever depend on; the first is always one."""
-    live: set[Node] = {state[0]}
-    while True:
-        later = [made for old, made in zip(state, after, strict=True) if old in live]
-        found = live | (set(topological([*seen, *later])) & set(state))
-        if found == live:
-            return live
-        live = found
+    after, output, sums = recipe.program.step(tuple(state), current, c)
+    return Recording(coefficients, state, ends, [node(each) for each in after], output, [node(each) for each in sums])
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +131,7 @@ def _adjoint(recipe: Recipe, steps: int) -> Adjoint:
             made = each.args[0]
             if made.op == "add" and made.args[1].op == "rise":
                 known[made.args[1]] = known[each] - made.args[0]
+            known[made] = known[each]
         roots.append(_gradients(recording))
         before = recording
     formulas = _formulas(roots, Lowering(known))

@@ -83,9 +83,6 @@ class SiLifNeurons:
     def dynamics(self, step: float) -> SiLif:
         return SiLif(self.surrogate)
 
-    def parts(self) -> list[tuple[int, frozenset[str]]]:
-        return [(self.count, frozenset())]
-
     def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:
         leak_u, leak_w = (
             leak(stretched((-rate - self.log_dt).exp(), chips), step) for rate in (self.log_alpha, self.log_beta)

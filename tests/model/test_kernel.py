@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mtc_hw.model.algebra import Value
 from mtc_hw.model.emit import BLOCK, vector_width
-from mtc_hw.model.kernel import Tapes, fused, padded_lanes, paged, supported
+from mtc_hw.model.kernel import Buffers, fused, padded_lanes, supported
 from mtc_hw.model.mtc import TENSORS, Integrator, Parameters, coefficients, dynamics, parameters
 from mtc_hw.model.program import Output, Program, Unrolled, unrolled
 from mtc_hw.spec import AnySynapse, Curve, Neurons, RectifiedTanh, Synapse
@@ -250,12 +250,15 @@ def test_a_forward_pass_without_a_backward_one_leaves_no_trace(population: Popul
     assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
-def test_a_tape_is_used_again_where_it_fits() -> None:
-    tapes, tape = Tapes(), paged(64)
-    tapes.give_back(tape)
-    assert tapes.borrow(48) is tape and tapes.borrow(48) is not tape
-    tapes.give_back(tape)
-    assert len(tapes.borrow(128)) == 128
+def test_memory_is_used_again_once_nobody_holds_it() -> None:
+    buffers = Buffers()
+    first = buffers.lend(3000)
+    place, part = first.data_ptr(), first.view(3, 1000)[1]
+    del first
+    assert buffers.lend(3000).data_ptr() != place
+    del part
+    assert buffers.lend(2000).data_ptr() == place
+    assert place % 4096 == 0
 
 
 def test_nothing_needs_a_gradient(population: Population) -> None:

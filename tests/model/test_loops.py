@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from mtc_hw.model.emit import BLOCK
 from mtc_hw.model.loops import Kernel, compiled
 from mtc_hw.model.mtc import coefficients, dynamics, parameters
 from mtc_hw.model.program import Program
@@ -36,11 +35,6 @@ def test_a_linear_neurons_tape_grows_slower_than_its_steps(
 
 def test_two_steps_a_sample_keep_sixteen_bytes_of_a_neuron(population: Population) -> None:
     assert 4 * compiled(recipe_for(population)).slots <= 16
-
-
-def test_scratch_is_whole_lists_and_few_enough_for_the_first_level_cache(population: Population) -> None:
-    scratch = compiled(recipe_for(population)).scratch
-    assert scratch % BLOCK == 0 and 4 * scratch <= 32 * 1024
 
 
 def test_equal_recipes_share_one_kernel(population: Population) -> None:
