@@ -58,7 +58,7 @@ def test_a_shaped_neuron_s_file_is_written_and_can_be_given_back(capsys, tmp_pat
 
 
 def test_a_network_s_neuron_is_taken_at_its_bias_and_the_kinds_are_counted(capsys, tmp_path):
-    found = call_json(capsys, "mackey-glass-64", "--neuron", 3, *SHORT, "--out", tmp_path)
+    found = call_json(capsys, "mackey-glass-fast", "--neuron", 3, *SHORT, "--out", tmp_path)
     assert found["name"] == "neuron_3"
     assert sum(found["kinds"].values()) == 64
 
@@ -88,7 +88,7 @@ def test_one_line_tells_what_matters(capsys, tmp_path):
         (["--shape", "tonic", "--interval", "-5"], "the wished interval is -5; it must be > 0"),
         (["missing"], "'missing' is no preset"),
         (["tonic", "--neuron", "2"], "tonic holds one neuron, so there is no neuron 2"),
-        (["mackey-glass-64", "--neuron", "64"], "has no neuron 64; give one from 0 to 63"),
+        (["mackey-glass-fast", "--neuron", "64"], "has no neuron 64; give one from 0 to 63"),
         (["tonic", "--map", "tau.slow:1:2:3"], "a map has two axes, not 1"),
         (["tonic", "--map", "tau.slw:1:2:3", "--map", "current:0:1:2"], "did you mean tau.slow?"),
         (["tonic", "--map", "tau.slow:2:1:3", "--map", "current:0:1:2"], "runs from 2 to 1"),

@@ -16,7 +16,7 @@ from mtc_hw.simulate.network import layer_prediction, run_layers
 from mtc_hw.sources import load_source
 
 BURN_IN, SAMPLES = 250, 1250
-NETWORK = load_source("mackey-glass-64")
+NETWORK = load_source("mackey-glass-fast")
 TEST = mackey_glass_split().test
 INPUTS, TARGETS = TEST.inputs[:, None], TEST.targets
 
@@ -31,7 +31,7 @@ def score(answer):
 
 
 def test_the_network_is_as_good_as_its_record_says():
-    spec, said = NETWORK.spec, load_training(folder("models") / "networks" / "mackey-glass-64")
+    spec, said = NETWORK.spec, load_training(folder("models") / "networks" / "mackey-glass-fast")
     software = score(run_spec(spec, INPUTS).prediction[:, 0])
     refined = score(run_spec(spec, INPUTS, spec.step / 4).prediction[:, 0])
     assert spec.neurons.count == 64

@@ -54,8 +54,8 @@ class Trained:
     report: TrainReport
 
 
-MANY = 64
-"""Chips that a readout for all of them is fitted to, at least."""
+MANY = 512
+"""Chips that a readout for all of them is fitted to: more than it has weights, lest it learn these chips' errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,10 +151,9 @@ def final_readout(network: Network, examples: Examples, o: TrainOptions, generat
             targets = torch.from_numpy(examples.targets).float()[list(everything)]
             seen = network.observe(inputs, everything)
         else:
-            window, rows = min(2 * o.window, len(examples.inputs) - 1), max(o.batch, MANY)
-            batch = windows(examples, rows, window, range(o.burn_in, window + 1), generator)
+            batch = windows(examples, MANY, o.window, range(o.burn_in, o.window + 1, o.every), generator)
             targets = batch.targets
-            seen = network.observe(batch.inputs, batch.kept, Chips(chips.spread, rows, generator))
+            seen = network.observe(batch.inputs, batch.kept, Chips(chips.spread, MANY, generator))
     x = seen.features.flatten(0, 1)
     y = targets.reshape(len(x), -1).numpy()
     readout = fit_readout(x.numpy(), y, network.timing.readout, o.ridge)
