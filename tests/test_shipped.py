@@ -1,5 +1,7 @@
 """What ships is what it says: the trained network through every level, the reference calibration made again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,9 @@ from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.metrics import r2
+from mtc_hw.model.export import from_spec
+from mtc_hw.model.options import load_recipe, options_from
+from mtc_hw.model.robustness import robustness
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.resources import folder
@@ -38,6 +43,37 @@ def test_the_network_is_as_good_as_its_record_says():
     assert software == pytest.approx(said["r2"], abs=1e-3)
     assert software > 0.985
     assert refined == pytest.approx(software, abs=0.005)
+
+
+RECIPES = {"fast": 0.985, "paper": 0.98, "robust": 0.95, "sparse": 0.9965}
+"""Least R2 of each recipe's network."""
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_s_network_is_what_its_record_says(recipe):
+    name = f"mackey-glass-{recipe}"
+    spec, said = load_source(name).spec, load_training(folder("models") / "networks" / name)
+    burn_in = said["options"]["burn_in"]
+    answer = run_spec(spec, INPUTS).prediction[burn_in:, 0]
+    assert r2(answer, TARGETS[burn_in:]) == pytest.approx(said["r2"], abs=1e-3) and said["r2"] > RECIPES[recipe]
+    assert options_from(said["options"], name) == replace(load_recipe(recipe), seed=0)
+    assert said["command"].startswith(f"mtc-hw train --recipe {recipe} --seed 0 ")
+    assert said["series_digest"] == mackey_glass_split().digest()
+
+
+def test_the_sparse_network_is_sparse_and_uses_its_neurons():
+    said = load_training(folder("models") / "networks" / "mackey-glass-sparse")
+    assert said["s_comp"] > 0.95 and said["silent"] < 0.15 * 128
+    assert said["r2_refined"] == pytest.approx(said["r2"], abs=0.002)
+
+
+@pytest.mark.slow
+def test_the_robust_network_stands_mismatch():
+    source, split = load_source("mackey-glass-robust"), mackey_glass_split()
+    spread = load_recipe("robust").spread
+    found = robustness(from_spec(source.spec), source.spec.readout, split, spread, chips=50, seed=10_000).summary()
+    assert found["refitted_median"] >= 0.98 and found["refitted_p5"] >= 0.97
+    assert found["raw_median"] >= 0.93
 
 
 @pytest.mark.slow

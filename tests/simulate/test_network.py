@@ -6,7 +6,8 @@ import pytest
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.model.run import run_spec
 from mtc_hw.netlist.deck import Deck
-from mtc_hw.simulate.network import GRID, gather, layer_decks, layer_prediction, run_layers
+from mtc_hw.readout import predict
+from mtc_hw.simulate.network import GRID, gather, layer_decks, layer_features, layer_prediction, run_layers
 from mtc_hw.spec import INITIAL_VOLTAGE
 
 INPUTS = np.sin(0.2 * np.arange(81))[:, None]
@@ -26,8 +27,10 @@ def test_the_behavioural_layer_follows_the_software_network(design, runner):
     error = layer.voltage[::GRID] - software.trace.voltage[::16]
     assert np.sqrt(np.mean(error**2)) < 0.03
     assert np.abs(error).max() < 0.15
-    answer = layer_prediction(design, layer, as_spec(design).readout)
-    assert answer == pytest.approx(software.prediction, abs=0.01)
+    readout = as_spec(design).readout
+    seen = layer_features(design, layer)
+    assert np.abs(seen - software.features).max() < 0.01
+    assert layer_prediction(design, layer, readout) == pytest.approx(predict(seen, readout), abs=1e-12)
 
 
 @pytest.mark.slow
