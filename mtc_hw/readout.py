@@ -10,6 +10,9 @@ from mtc_hw.spec import AnySynapse, Readout
 
 Array = NDArray[np.float64]
 
+FULL_SCALES = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)
+"""Shares of a readout's largest weight that are tried as full scale of its converter."""
+
 POLES = 4
 """Equal one-pole stages in the low-pass."""
 
@@ -54,9 +57,10 @@ def fit_readout(features: ArrayLike, target: ArrayLike, tau: float, ridge: float
 def rounded_readout(
     readout: Readout, features: ArrayLike, target: ArrayLike, bits: int, ridge: float = 1e-6
 ) -> Readout:
-    """The readout with weights that a signed converter of so many bits has; its full scale is the largest weight.
+    """The readout with weights that a signed converter of so many bits has.
 
-    One weight after the other is rounded, the largest first, and the rest take over what it lost: Hassibi and Stork's
+    Its full scale is the largest weight or a share of it, whichever loses least: few large weights would else take the
+    resolution of all. One weight after the other is rounded, the largest first, and the rest take over what it lost: Hassibi and Stork's
     optimal brain surgeon (NIPS 1992), applied to rounding.
     """
     x, t = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
@@ -64,10 +68,15 @@ def rounded_readout(
     centred = x - x.mean(axis=0)
     inverse = np.linalg.inv(centred.T @ centred + ridge * len(x) * np.eye(x.shape[1]))
     top = 2.0 ** (bits - 1) - 1
-    # One converter serves all outputs, so all share its step.
-    lsb = float(np.abs(readout.weights).max()) / top
-    weights = np.stack([_rounded(row, inverse, lsb, top) for row in readout.weights])
-    return Readout(weights, t.mean(axis=0) - weights @ x.mean(axis=0), readout.tau)
+    largest = float(np.abs(readout.weights).max())
+    best, lowest = readout.weights, np.inf
+    for share in FULL_SCALES:
+        # One converter serves all outputs, so all share its step.
+        weights = np.stack([_rounded(row, inverse, share * largest / top, top) for row in readout.weights])
+        error = float(np.square(centred @ weights.T - (t - t.mean(axis=0))).sum())
+        if error < lowest:
+            best, lowest = weights, error
+    return Readout(best, t.mean(axis=0) - best @ x.mean(axis=0), readout.tau)
 
 
 def _rounded(weights: Array, inverse: Array, lsb: float, top: float) -> Array:
