@@ -59,9 +59,9 @@ def rounded_readout(
 ) -> Readout:
     """The readout with weights that a signed converter of so many bits has.
 
-    Its full scale is the largest weight or a share of it, whichever loses least: few large weights would else take the
-    resolution of all. One weight after the other is rounded, the largest first, and the rest take over what it lost: Hassibi and Stork's
-    optimal brain surgeon (NIPS 1992), applied to rounding.
+    Its full scale is the largest weight or a share of it, whichever loses least: few large weights would else take
+    the resolution of all. One weight after the other is rounded, the largest first, and the rest take over what it
+    lost: Hassibi and Stork's optimal brain surgeon (NIPS 1992), applied to rounding.
     """
     x, t = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
     t = t[:, None] if t.ndim == 1 else t
