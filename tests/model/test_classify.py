@@ -13,8 +13,9 @@ SMALL = replace(CLASSIFICATION, hidden=24, iterations=40, batch=40, candidates=2
 @pytest.mark.slow
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_words_are_told_apart_by_any_depth(layers: int) -> None:
-    heard, unheard = words(200, 0), words(100, 1)
-    found = train_classifier(heard, unheard, replace(SMALL, layers=layers, iterations=80), progress=False)
+    heard, unheard = words(300, 0), words(100, 1)
+    options = replace(SMALL, layers=layers, hidden=32, iterations=120, learning_rate=2e-2, activity=0.0)
+    found = train_classifier(heard, unheard, options, progress=False)
     assert found.accuracy > 3 / CLASSES
     assert 0 < found.s_comp < 1
     assert len(found.network.layers) == layers

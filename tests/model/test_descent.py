@@ -154,7 +154,7 @@ def muted(descent: Descent, neuron: int = 1) -> Descent:
 
 
 def test_rescue_lengthens_the_weights_of_silent_neurons_only() -> None:
-    options = replace(SMALL, learning_rate=1e-3)
+    options = replace(SMALL, learning_rate=1e-3, rescue=0.0)
     plain, rescued = muted(started(options)), muted(started(replace(options, rescue=5.0)))
     for descent in (plain, rescued):
         descent.iterate(Delayed(), 25, None)
