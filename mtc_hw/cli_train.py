@@ -3,11 +3,15 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mtc_hw.cli_options import Json, Out, emit
+from mtc_hw.errors import SpecError
+
+if TYPE_CHECKING:
+    from mtc_hw.model.train import TrainReport
 
 
 def train(
@@ -40,8 +44,10 @@ def train(
     from mtc_hw.spread import Spread
     from mtc_hw.training import mismatch, train_and_save
 
+    if sigma is not None and size is not None:
+        raise SpecError("--sigma and --size both set the mismatch; give one of them")
     spread = None if sigma is None else Spread.uniform(sigma)
-    spread = mismatch("generic", size * 1e-6) if size is not None else spread
+    spread = spread if size is None else mismatch("generic", size * 1e-6)
     options = with_flags(
         TrainOptions() if recipe is None else load_recipe(recipe),
         neuron=neuron,
@@ -57,15 +63,13 @@ def train(
     command = shlex.join(["mtc-hw", *sys.argv[1:]])
     trained, checkpoint = train_and_save(mackey_glass_split(), options, out, command, not as_json, resume)
     report = trained.report
-    values: dict[str, Any] = {
-        "r2": report.r2,
-        "r2_refined": report.r2_refined,
-        "s_comp": report.s_comp,
-        "s_comm": report.s_comm,
-        "silent": report.silent / (options.hidden * options.layers),
-        "seconds": report.seconds,
-        "checkpoint": str(checkpoint) if checkpoint else None,
-        "interrupted": report.interrupted,
-    }
     saved = f", saved as {checkpoint}" if checkpoint else "; it has no circuit, so there is no checkpoint to map"
-    emit(as_json, values, f"R2 {report.r2:.4f}, sparsity {report.s_comp:.3f}, {report.seconds:.0f} s{saved}")
+    text = f"R2 {report.r2:.4f}, sparsity {report.s_comp:.3f}, {report.seconds:.0f} s{saved}"
+    emit(as_json, _answer(report, checkpoint), text)
+
+
+def _answer(report: "TrainReport", checkpoint: Path | None) -> dict[str, Any]:
+    names = ("r2", "r2_refined", "s_comp", "s_comm", "seconds", "interrupted")
+    neurons = report.options.hidden * report.options.layers
+    own = {"silent": report.silent / neurons, "checkpoint": str(checkpoint) if checkpoint else None}
+    return {name: getattr(report, name) for name in names} | own

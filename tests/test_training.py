@@ -101,6 +101,13 @@ def test_a_wrong_recipe_is_one_line(tmp_path, capsys, text, message):
     assert error.count("\n") == 1 and "mine.toml" in error and message in error
 
 
+def test_two_spreads_are_refused(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", "--sigma", "0.1", "--size", "2"])
+    assert stopped.value.code == 2
+    assert "--sigma and --size both set the mismatch; give one of them" in capsys.readouterr().err
+
+
 def test_an_unknown_recipe_names_those_that_ship(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--recipe", "fats"])

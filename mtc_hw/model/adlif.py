@@ -7,7 +7,6 @@ Symplectic Euler ("se") lets w see u and z of this step, Euler forward ("ef") th
 goes through the reset. Ranges and training of the parameters as in arXiv:2408.07517 and its code.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from mtc_hw.model.algebra import Surrogate, Value, detach, spike
 from mtc_hw.model.chips import Chips
-from mtc_hw.model.lif import leak, stretched, threshold
+from mtc_hw.model.lif import Spiking, leak, stretched, threshold
 from mtc_hw.model.program import Coefficients, State
 
 Form = Literal["se", "ef"]
@@ -39,19 +38,11 @@ The best found for 128 untrained neurons: their ridge readout predicts Mackey-Gl
 
 
 @dataclass(frozen=True)
-class AdLif:
+class AdLif(Spiking):
     """State: potential u, adaptation w, spikes z."""
 
     form: Form = "se"
     surrogate: Surrogate = "slayer"
-
-    @property
-    def initial(self) -> tuple[float, ...]:
-        return 0.0, 0.0, 0.0
-
-    @property
-    def bounds(self) -> Mapping[str, float]:
-        return {}
 
     def step(self, state: State, current: Value, c: Coefficients) -> State:
         potential, adaptation, fired = state
@@ -61,9 +52,6 @@ class AdLif:
         seen, spikes = (after, fires) if self.form == "se" else (potential, fired)
         target = GAIN * (c["a"] * seen + c["b"] * spikes)
         return after, adaptation + c["leak_w"] * (target - adaptation), fires
-
-    def visible(self, state: State) -> Value:
-        return state[2]
 
 
 @dataclass(frozen=True, eq=False)

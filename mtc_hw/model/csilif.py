@@ -7,7 +7,6 @@ initial states; here all are zero.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from mtc_hw.model.algebra import Surrogate, Value, spike
 from mtc_hw.model.chips import Chips
-from mtc_hw.model.lif import stretched, threshold
+from mtc_hw.model.lif import Spiking, stretched, threshold
 from mtc_hw.model.program import Coefficients, State
 
 TIME_STEP = (0.01, 0.5)
@@ -33,18 +32,10 @@ The best found for 128 untrained neurons: their ridge readout predicts Mackey-Gl
 
 
 @dataclass(frozen=True)
-class CSiLif:
+class CSiLif(Spiking):
     """State: real part of u, its imaginary part, spikes s."""
 
     surrogate: Surrogate = "boxcar"
-
-    @property
-    def initial(self) -> tuple[float, ...]:
-        return 0.0, 0.0, 0.0
-
-    @property
-    def bounds(self) -> Mapping[str, float]:
-        return {}
 
     def step(self, state: State, current: Value, c: Coefficients) -> State:
         real, imaginary, fired = state
@@ -52,9 +43,6 @@ class CSiLif:
         real = c["cosine"] * lowered - c["sine"] * imaginary + c["gain"] * current
         imaginary = c["sine"] * lowered + c["cosine"] * imaginary
         return real, imaginary, spike(2.0 * real - c["threshold"], self.surrogate)
-
-    def visible(self, state: State) -> Value:
-        return state[2]
 
 
 @dataclass(frozen=True, eq=False)

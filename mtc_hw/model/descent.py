@@ -160,7 +160,7 @@ class Descent:
 def wake(layer: Layer, features: Tensor, stride: float) -> None:
     """Lengthen the input weights of neurons that a batch left silent.
 
-    A larger bias would take a weakly driven neuron from silence straight to tonic firing. Frozen weights stay.
+    So it fires at the input's peaks, where a larger bias would have it fire all the time. Frozen weights stay.
     """
     if not layer.weights.requires_grad:
         return

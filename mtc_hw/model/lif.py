@@ -24,29 +24,37 @@ The best found for 128 untrained neurons: their ridge readout predicts Mackey-Gl
 """
 
 
+class Spiking:
+    """What dynamics share whose last state is their spikes, 0 or 1; all states start at zero."""
+
+    states = 3
+
+    @property
+    def initial(self) -> tuple[float, ...]:
+        return (0.0,) * self.states
+
+    @property
+    def bounds(self) -> Mapping[str, float]:
+        return {}
+
+    def visible(self, state: State) -> Value:
+        return state[-1]
+
+
 @dataclass(frozen=True)
-class Lif:
+class Lif(Spiking):
     """State: voltage, spikes."""
 
     surrogate: Surrogate = "arctangent"
     detached: bool = True  # no gradient through the reset, where it would only add noise
 
-    @property
-    def initial(self) -> tuple[float, ...]:
-        return 0.0, 0.0
-
-    @property
-    def bounds(self) -> Mapping[str, float]:
-        return {}
+    states = 2
 
     def step(self, state: State, current: Value, c: Coefficients) -> State:
         voltage, fired = state
         reset = detach(fired) if self.detached else fired
         voltage = voltage + c["leak"] * (current - voltage) - c["threshold"] * reset
         return voltage, spike(voltage - c["threshold"], self.surrogate)
-
-    def visible(self, state: State) -> Value:
-        return state[1]
 
 
 @dataclass(frozen=True, eq=False)

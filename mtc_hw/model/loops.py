@@ -3,6 +3,7 @@
 One step at a time for all vectors, so that a processor finds independent chains of operations next to each other.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -60,7 +61,7 @@ AHEAD = 2
 """Records of the tape that this and the outputs' gradients are fetched before they are needed."""
 
 
-class _Loops:
+class _Loops(ABC):
     """What both directions share: where arrays lie for a row, a record, a step."""
 
     def __init__(self, recipe: Recipe, formula: Formula, steps: int, starts: list[int]) -> None:
@@ -85,9 +86,9 @@ class _Loops:
         return 2 if self.recipe.even else 1
 
     @property
+    @abstractmethod
     def lists(self) -> int:
         """Lists of `BLOCK` floats in the scratch memory."""
-        raise NotImplementedError
 
     def code(self) -> Code:
         e, b = self.e, self.e.build
@@ -111,13 +112,13 @@ class _Loops:
         for index, result in enumerate(values):
             self.e.store(result, self.scratch(index, lane))
 
+    @abstractmethod
     def record(self, count: ir.Value) -> None:
         """The steps of the count-th record."""
-        raise NotImplementedError
 
+    @abstractmethod
     def epilogue(self, lane: ir.Value) -> None:
         """After a row."""
-        raise NotImplementedError
 
     def scratch(self, index: int, lane: ir.Value) -> ir.Value:
         return self.e.offset(self.room, index * BLOCK, self.e.build.sub(lane, self.block))

@@ -8,7 +8,6 @@ initial states; here all are zero. The coefficients leak_u and leak_w are 1 - al
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from mtc_hw.model.algebra import Surrogate, Value, spike
 from mtc_hw.model.chips import Chips
-from mtc_hw.model.lif import leak, stretched, threshold
+from mtc_hw.model.lif import Spiking, leak, stretched, threshold
 from mtc_hw.model.program import Coefficients, State
 
 A, B = (0.0, 1.0), (0.0, 2.0)
@@ -37,18 +36,10 @@ The best found for 128 untrained neurons: their ridge readout predicts Mackey-Gl
 
 
 @dataclass(frozen=True)
-class SiLif:
+class SiLif(Spiking):
     """State: potential u, adaptation w, spikes s."""
 
     surrogate: Surrogate = "boxcar"
-
-    @property
-    def initial(self) -> tuple[float, ...]:
-        return 0.0, 0.0, 0.0
-
-    @property
-    def bounds(self) -> Mapping[str, float]:
-        return {}
 
     def step(self, state: State, current: Value, c: Coefficients) -> State:
         potential, adaptation, fired = state
@@ -56,9 +47,6 @@ class SiLif:
         lowered = potential - fired
         potential = lowered + c["leak_u"] * (current - adaptation - lowered)
         return potential, adaptation, spike(potential - c["threshold"], self.surrogate)
-
-    def visible(self, state: State) -> Value:
-        return state[2]
 
 
 @dataclass(frozen=True, eq=False)

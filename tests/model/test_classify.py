@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from mtc_hw.errors import DataError
 from mtc_hw.model.classify import CLASSIFICATION, Utterances, train_classifier
 from mtc_hw.model.digits import CLASSES, words
 
@@ -32,6 +33,11 @@ def test_training_beats_the_untrained_network() -> None:
 def test_a_spiking_baseline_learns_them_too() -> None:
     found = train_classifier(words(100, 0), words(50, 1), replace(SMALL, neuron="adlif"), progress=False)
     assert found.accuracy > 4 / CLASSES
+
+
+def test_converters_are_refused() -> None:
+    with pytest.raises(DataError, match=r"^bits is 6; a classifier is trained without converters, so leave it out$"):
+        train_classifier(words(20, 0), words(20, 1), replace(SMALL, bits=6), progress=False)
 
 
 def test_targets_are_one_hot_at_the_end_of_the_word() -> None:
