@@ -72,7 +72,8 @@ class MtcNeurons:
 
     def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:
         p = self.parameters()
-        return coefficients(p if chips is None else perturbed(p, chips), self.dynamics(step))
+        law = dynamics(p, self.integrator, step)
+        return coefficients(p if chips is None else perturbed(p, chips), law)
 
 
 def _snapped(p: Parameters, codes: Neurons) -> Parameters:
