@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from mtc_hw.simulate.outcome import Outcome
 
 
+SigmaAlpha = Annotated[float | None, typer.Option(help="Spread of alpha, tau and leak that chips may have.")]
+SigmaDelta = Annotated[float | None, typer.Option(help="Spread of delta, rest and follower offsets, unit voltages.")]
+
+
 def map_(
     given: Given,
     out: Out = Path("design.json"),
@@ -33,21 +37,72 @@ def map_(
     exact: Annotated[bool, typer.Option("--exact", help="Ideal converters: no quantisation.")] = False,
     technology: Technology = "generic",
     size: Size = 4.0,
+    aspect: Annotated[float, typer.Option(help="Length over width of the unit transistor.")] = 1.0,
+    sigma_alpha: SigmaAlpha = None,
+    sigma_delta: SigmaDelta = None,
+    adapt: Annotated[bool, typer.Option("--adapt", help="Change options where a rule needs it, and say so.")] = False,
+    budget: Annotated[bool, typer.Option("--budget", help="Print area, power and energy too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Map a network or a neuron to bias codes, reference codes and capacitors.
 
-    Example: mtc-hw map net/network.json --bits 6 --out design.json
+    With a sigma the unit transistor is the smallest that meets it, and --size does not count.
+
+    Example: mtc-hw map net/network.json --bits 6 --sigma-alpha 0.05 --out design.json
     """
-    from mtc_hw.exports import design_of
     from mtc_hw.hardware.design_file import save_design
+    from mtc_hw.hardware.mapping import MappingOptions
+    from mtc_hw.hardware.sizing import MismatchBudget
+    from mtc_hw.map_run import Wishes, budget_table, estimated, map_source, to_json
     from mtc_hw.sources import load_source
 
-    design = design_of(load_source(given), None if exact else bits, technology, size)
+    wanted = None if sigma_alpha is None and sigma_delta is None else MismatchBudget(sigma_alpha, sigma_delta)
+    options = MappingOptions(bits=None if exact else bits)
+    source = load_source(given)
+    mapped = map_source(source, Wishes(technology, size * 1e-6, aspect, wanted, options, adapt))
+    design = mapped.design
     save_design(design, out)
     otas = int(design.present.sum())
-    values = {"design": str(out), "digest": design.digest, "neurons": design.count, "otas": otas}
-    emit(as_json, values, f"{design.count} neurons, {otas} OTAs, tau_m {design.scale.second * 1e6:.3g} us, in {out}")
+    values = {"design": str(out), "digest": design.digest, "neurons": design.count, "otas": otas} | to_json(mapped)
+    lines = [f"{design.count} neurons, {otas} OTAs, tau_m {design.scale.second * 1e6:.3g} us, in {out}"]
+    lines += mapped.notes()
+    if budget:
+        estimate = estimated(source, design)
+        values["budget"] = estimate.to_json()
+        lines.append(budget_table(estimate, None))
+    emit(as_json, values, "\n".join(lines))
+
+
+def budget_(
+    given: Given,
+    bits: MappedBits = 8,
+    technology: Technology = "generic",
+    size: Size = 4.0,
+    measure: Annotated[bool, typer.Option("--measure", help="Simulate the transistors too, and compare.")] = False,
+    jobs: Jobs = 0,
+    as_json: Json = False,
+) -> None:
+    """Tell what a design costs: area, power, energy per spike and per prediction, each with its formula.
+
+    Example: mtc-hw budget bursting --measure
+    """
+    from mtc_hw.hardware.mapping import MappingOptions
+    from mtc_hw.map_run import Wishes, budget_table, estimated, map_source, measured
+    from mtc_hw.simulate.pool import Workers, open_workers
+    from mtc_hw.sources import load_source
+
+    source = load_source(given)
+    design = map_source(source, Wishes(technology, size * 1e-6, mapping=MappingOptions(bits=bits))).design
+    estimate, measurement = estimated(source, design), None
+    if measure:
+        with open_workers(Workers(jobs=jobs)) as run:
+            measurement = measured(source, design, run)
+    values = {
+        "design_digest": design.digest,
+        "estimate": estimate.to_json(),
+        "measured": None if measurement is None else measurement.to_json(),
+    }
+    emit(as_json, values, budget_table(estimate, measurement))
 
 
 def netlist(

@@ -31,6 +31,7 @@ LAYERS = [
         "excitability_plots",
         "excitability_run",
         "exports",
+        "map_run",
         "training",
         "pipeline",
         "doctor",

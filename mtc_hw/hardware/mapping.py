@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.cells import Cells
-from mtc_hw.hardware.dac import Codes, Dac
-from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, parasitic
+from mtc_hw.hardware.dac import Dac
+from mtc_hw.hardware.design import LEAK, MappedDesign, parasitic
+from mtc_hw.hardware.rules import Draft, violations
 from mtc_hw.hardware.scale import Scale
+from mtc_hw.hardware.sizing import GRID_180NM, Grid
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
@@ -33,6 +35,11 @@ class MappingOptions:
     delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages
     filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
     current_max: float = 3e-8  # A; above it the OTAs leave weak inversion and bursting stops
+    inversion_departure: float = 0.25  # a cell's gain per bias may fall so far below that of weak inversion
+    leakage_departure: float = 0.6  # and rise so far above it by off-currents; the codes take the change into account
+    parasitic_share: float = 0.5  # of a capacitor that the OTAs themselves may make up
+    input_range: tuple[float, float] | None = None  # V: where the OTAs' inputs work; None: between the rails
+    grid: Grid = GRID_180NM
 
     def __post_init__(self) -> None:
         wrong = []
@@ -43,11 +50,16 @@ class MappingOptions:
         for name in (
             "unit_current",
             "capacitor",
+            "capacitor_min",
             "capacitor_max",
             "filter_min",
+            "filter_max",
             "alpha_max",
             "delta_max",
             "current_max",
+            "inversion_departure",
+            "leakage_departure",
+            "parasitic_share",
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -59,34 +71,20 @@ class MappingOptions:
 def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: MappingOptions) -> MappedDesign:
     """The design whose `as_spec` is within half an LSB of `spec`. Raises UnmappableError with every violation."""
     scale = Scale.from_capacitor(cells.unit, options.unit_current, options.capacitor)
-    present = present_branches(spec)
-    total = _capacitors(spec, scale, present, options)
-    bias = _bias_currents(spec, cells, scale, present, total)
-    dacs = _converters(spec, technology, scale, options)
-    reference = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
-    wanted = {"bias": bias[: LEAK + 1], "filter": bias[LEAK + 1 :], "reference": reference}
-    codes = {
-        "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(wanted["bias"]), 0.0),
-        "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(wanted["filter"]), 0.0),
-        "reference": dacs["reference"].encode(reference),
-        "input": dacs["input"].encode(spec.weights * scale.amp),
-        "offset": dacs["offset"].encode(spec.bias * scale.amp),
-        "readout": dacs["readout"].encode(_readout_weights(spec)),
-    }
-    drawn = total - parasitic(cells, present)
-    limits = _limits(bias, drawn, present, cells, options)
-    if violations := _unreachable(wanted, codes, dacs, present) + limits + _unfolded(spec):
-        raise UnmappableError(violations)
+    draft = draft_of(spec, technology, cells, options)
+    if found := violations(draft, options):
+        raise UnmappableError([str(each) for each in found])
+    codes, dacs = draft.codes, draft.dacs
     return MappedDesign(
         technology=technology,
         cells=cells,
         scale=scale,
-        present=present,
+        present=draft.present,
         bias_code=np.vstack([codes["bias"], codes["filter"]]),
         reference_code=codes["reference"],
         input_code=codes["input"],
         offset_code=codes["offset"],
-        capacitor=drawn,
+        capacitor=draft.drawn,
         readout_code=codes["readout"],
         readout_offset=np.zeros(0) if spec.readout is None else spec.readout.offset,
         readout_tau=0.0 if spec.readout is None else spec.readout.tau * scale.second,
@@ -106,13 +104,25 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
     )
 
 
-def _unfolded(spec: ModelSpec) -> list[str]:
-    """Filter offsets: no knob sets one, but a reference moved by as much does the same."""
-    return [
-        f"neuron {neuron} '{FILTERS[row]}_filter': offset {spec.neurons.offset[row, neuron]:.3g} has no circuit; "
-        "subtract it from the delta of the elements that listen to this filter"
-        for row, neuron in np.argwhere(spec.neurons.offset != 0.0)
-    ]
+def draft_of(spec: ModelSpec, technology: Technology, cells: Cells, options: MappingOptions) -> Draft:
+    """Everything that `map_spec` would set, whether or not a code and a device exist for it."""
+    scale = Scale.from_capacitor(cells.unit, options.unit_current, options.capacitor)
+    present = present_branches(spec)
+    total = _capacitors(spec, scale, present, options)
+    bias = _bias_currents(spec, cells, scale, present, total)
+    dacs = _converters(spec, technology, scale, options)
+    reference = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
+    codes = {
+        "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(bias[: LEAK + 1]), 0.0),
+        "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(bias[LEAK + 1 :]), 0.0),
+        "reference": dacs["reference"].encode(reference),
+        "input": dacs["input"].encode(spec.weights * scale.amp),
+        "offset": dacs["offset"].encode(spec.bias * scale.amp),
+        "readout": dacs["readout"].encode(_readout_weights(spec)),
+    }
+    added = parasitic(cells, present)
+    offsets = spec.neurons.offset
+    return Draft(technology, cells, scale.volt, present, bias, reference, codes, dacs, total - added, added, offsets)
 
 
 def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
@@ -170,51 +180,3 @@ def _converters(spec: ModelSpec, technology: Technology, scale: Scale, options: 
         "offset": signed(OFFSET_RESERVE * np.append(spec.bias, 1.0) * scale.amp),
         "readout": signed(_readout_weights(spec)),
     }
-
-
-def _unreachable(
-    wanted: dict[str, Array], codes: dict[str, Codes], dacs: dict[str, Dac], present: NDArray[np.bool_]
-) -> list[str]:
-    """Values without a code, by neuron and branch."""
-    rows = {"bias": slice(0, LEAK + 1), "filter": slice(LEAK + 1, None), "reference": slice(0, LEAK + 1)}
-    found = []
-    for kind, where in rows.items():
-        dac, (unit, remedy) = dacs[kind], _REMEDIES[kind]
-        low, high = dac.reach
-        for row, neuron in np.argwhere(dac.outside(codes[kind]) & present[where]):
-            found.append(
-                f"neuron {neuron} {BRANCHES[where][row]!r}: {kind} {wanted[kind][row, neuron]:.3g} {unit} is outside "
-                f"the {dac.bits}-bit converter's {low:.3g} to {high:.3g} {unit}; {remedy}"
-            )
-    return found
-
-
-_REMEDIES = {
-    "bias": ("A", "lower alpha or raise MappingOptions.alpha_max"),
-    "filter": ("A", "change tau, MappingOptions.capacitor or MappingOptions.filter_octaves"),
-    "reference": ("V", "bring delta nearer to zero or raise MappingOptions.delta_max"),
-}
-
-
-def _limits(
-    bias: Array, drawn: Array, present: NDArray[np.bool_], cells: Cells, options: MappingOptions
-) -> list[str]:
-    """What no code can mend: currents out of weak inversion or below leakage, parasitics above the capacitor."""
-    low, high = float(cells.wide_ota.bias[0]), options.current_max
-    found = [
-        f"neuron {neuron} {BRANCHES[row]!r}: bias {bias[row, neuron]:.3g} A is outside {low:.3g} to {high:.3g} A, "
-        "where the cells work; change alpha, tau or MappingOptions.unit_current"
-        for row, neuron in np.argwhere(present & ((bias > high) | (bias < low)))
-    ]
-    names = ("membrane", *FILTERS)
-    found += [
-        f"neuron {neuron} {names[row]!r}: parasitics exceed the capacitor by {-drawn[row, neuron]:.3g} F; raise "
-        "MappingOptions.capacitor or use smaller transistors"
-        for row, neuron in np.argwhere(drawn <= 0)
-    ]
-    found += [
-        f"neuron {neuron} {names[row]!r}: the time constant needs {drawn[row, neuron]:.3g} F, more than "
-        f"{options.capacitor_max:.3g} F; shorten it or raise MappingOptions.capacitor_max"
-        for row, neuron in np.argwhere(drawn > options.capacitor_max)
-    ]
-    return found
