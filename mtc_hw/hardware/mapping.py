@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.cells import Cells
 from mtc_hw.hardware.dac import Dac
-from mtc_hw.hardware.design import LEAK, MappedDesign, parasitic
+from mtc_hw.hardware.design import LEAK, MappedDesign, parasitic, pole_parasitic
 from mtc_hw.hardware.rules import Draft, violations
 from mtc_hw.hardware.scale import Scale
 from mtc_hw.hardware.sizing import GRID_180NM, Grid
@@ -34,6 +34,8 @@ class MappingOptions:
     alpha_max: float = 4.0  # full scale of the element and leak bias converters, in unit currents
     delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages
     filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
+    readout_current: float = 1e-9  # A: bias of the synapse with the largest weight
+    readout_span: float = 0.4  # unit voltages of the low-pass's output for a standardised prediction of one
     current_max: float = 3e-8  # A; above it the OTAs leave weak inversion and bursting stops
     inversion_departure: float = 0.25  # a cell's gain per bias may fall so far below that of weak inversion
     leakage_departure: float = 0.6  # and rise so far above it by off-currents; the codes take the change into account
@@ -54,6 +56,8 @@ class MappingOptions:
             "capacitor_max",
             "filter_min",
             "filter_max",
+            "readout_current",
+            "readout_span",
             "alpha_max",
             "delta_max",
             "current_max",
@@ -74,7 +78,7 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
     draft = draft_of(spec, technology, cells, options)
     if found := violations(draft, options):
         raise UnmappableError([str(each) for each in found])
-    codes, dacs = draft.codes, draft.dacs
+    codes, dacs, poles = draft.codes, draft.dacs, _low_pass(spec, cells, scale, options)
     return MappedDesign(
         technology=technology,
         cells=cells,
@@ -87,7 +91,9 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         capacitor=draft.drawn,
         readout_code=codes["readout"],
         readout_offset=np.zeros(0) if spec.readout is None else spec.readout.offset,
-        readout_tau=0.0 if spec.readout is None else spec.readout.tau * scale.second,
+        readout_unit=poles.unit,
+        pole_code=dacs["filter"].encode(poles.bias),
+        pole_capacitor=poles.capacitor,
         bias_dac=dacs["bias"],
         filter_dac=dacs["filter"],
         reference_dac=dacs["reference"],
@@ -97,6 +103,7 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         synapse=spec.synapse,
         leak_curve=spec.neurons.leak_curve,
         filter_curve=spec.neurons.filter_curve,
+        input_curve=spec.input_curve,
         task=spec.task,
         step=spec.step,
         integrator=spec.integrator,
@@ -110,17 +117,17 @@ def draft_of(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
     present = present_branches(spec)
     total = _capacitors(spec, scale, present, options)
     bias = _bias_currents(spec, cells, scale, present, total)
-    dacs = _converters(spec, technology, scale, options)
+    wanted = _signed_currents(spec, cells, scale, options)
+    dacs = _converters(wanted, technology, scale, options)
     reference = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
     codes = {
         "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(bias[: LEAK + 1]), 0.0),
         "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(bias[LEAK + 1 :]), 0.0),
         "reference": dacs["reference"].encode(reference),
-        "input": dacs["input"].encode(spec.weights * scale.amp),
-        "offset": dacs["offset"].encode(spec.bias * scale.amp),
-        "readout": dacs["readout"].encode(_readout_weights(spec)),
+        **{kind: dacs[kind].encode(values) for kind, values in wanted.items()},
     }
-    added = parasitic(cells, present)
+    inputs, synapses = (codes["input"] != 0).sum(axis=1), (codes["readout"] != 0).sum(axis=0)
+    added = parasitic(cells, present, inputs, synapses)
     offsets = spec.neurons.offset
     return Draft(technology, cells, scale.volt, present, bias, reference, codes, dacs, total - added, added, offsets)
 
@@ -135,8 +142,42 @@ def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
     return np.vstack([elements, np.ones((1, spec.neurons.count), bool), filters])
 
 
-def _readout_weights(spec: ModelSpec) -> Array:
-    return np.zeros((0, spec.neurons.count)) if spec.readout is None else spec.readout.weights
+def _signed_currents(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptions) -> dict[str, Array]:
+    """Bias of each input transconductor and synapse, A, with the weight's sign, and each neuron's constant current."""
+    weights = spec.weights * scale.amp
+    synapses = np.zeros((0, spec.neurons.count))
+    if spec.readout is not None:
+        full = spec.readout.weights * _low_pass(spec, cells, scale, options).unit
+        synapses = np.sign(full) * cells.synapse.bias_for(np.abs(full))
+    return {
+        "input": np.sign(weights) * cells.wide_ota.bias_for(np.abs(weights)),
+        "offset": spec.bias * scale.amp,
+        "readout": synapses,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class LowPass:
+    """The readout's low-pass: its first pole takes the synapses' current, the others follow."""
+
+    unit: float  # A for a weight of one
+    bias: Array  # (4,) A
+    capacitor: Array  # (4,) F, drawn
+
+
+def _low_pass(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptions) -> LowPass:
+    """The first pole's capacitor follows from the synapses' currents; where it would be too large, they are smaller."""
+    if spec.readout is None:
+        return LowPass(1.0, np.zeros(0), np.zeros(0))
+    tau = spec.readout.tau * scale.second
+    largest = float(np.abs(spec.readout.weights).max()) or 1.0
+    full = options.readout_current * float(cells.synapse.gain_at(np.array(options.readout_current)))
+    first = min(full / largest / options.readout_span * tau / scale.volt, 0.5 * options.capacitor_max)
+    unit = first * scale.volt / tau * options.readout_span
+    needed = options.capacitor * scale.volt / tau
+    other = options.capacitor * 2.0 ** max(0.0, math.ceil(math.log2(options.filter_min / needed)))
+    total = np.array([first, other, other, other])
+    return LowPass(unit, cells.wide_ota.bias_for(total * scale.volt / tau), total - pole_parasitic(cells))
 
 
 def _capacitors(spec: ModelSpec, scale: Scale, present: NDArray[np.bool_], options: MappingOptions) -> Array:
@@ -162,12 +203,14 @@ def _bias_currents(
     return np.where(present, np.vstack([elements, leak[None], filters]), 0.0)
 
 
-def _converters(spec: ModelSpec, technology: Technology, scale: Scale, options: MappingOptions) -> dict[str, Dac]:
-    """The converters; those of input, offset and readout take their full scale from the largest weight."""
+def _converters(
+    signed_currents: dict[str, Array], technology: Technology, scale: Scale, options: MappingOptions
+) -> dict[str, Dac]:
+    """The converters; those of input, offset and readout take their full scale from the largest current."""
     levels = 256.0 if options.bits is None else 2.0**options.bits
 
     def signed(values: Array) -> Dac:
-        largest = float(np.abs(values).max(initial=0.0)) or 1.0
+        largest = float(np.abs(values).max(initial=0.0)) or scale.amp
         return Dac(options.bits, largest / (levels / 2.0 - 1.0), signed=True)
 
     full_scale = options.alpha_max * scale.amp
@@ -176,7 +219,7 @@ def _converters(spec: ModelSpec, technology: Technology, scale: Scale, options: 
         "bias": Dac(options.bits, full_scale / (levels - 1.0)),
         "filter": Dac(options.bits, full_scale / (levels - 1.0), octaves=options.filter_octaves),
         "reference": Dac(options.bits, 2.0 * span / levels, base=technology.analog_ground - span),
-        "input": signed(spec.weights * scale.amp),
-        "offset": signed(OFFSET_RESERVE * np.append(spec.bias, 1.0) * scale.amp),
-        "readout": signed(_readout_weights(spec)),
+        "input": signed(signed_currents["input"]),
+        "offset": signed(OFFSET_RESERVE * np.append(signed_currents["offset"], scale.amp)),
+        "readout": signed(signed_currents["readout"]),
     }
