@@ -6,8 +6,9 @@ import pytest
 from scipy.constants import e, k
 
 from mtc_hw.characterise import cells_for, characterise, load_cells, record_path, save_cells
+from mtc_hw.characterise.bench import Bench, Column, Level
 from mtc_hw.errors import DataError
-from mtc_hw.hardware.cells import DEVICES
+from mtc_hw.hardware.cells import DEVICES, Cell
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +26,61 @@ def test_the_shipped_record_is_what_is_measured_now(fresh, technology):
     assert shipped.unit == pytest.approx(fresh.unit, rel=1e-6)
     for kind in DEVICES:
         one, other = getattr(shipped, kind), getattr(fresh, kind)
-        for name in ("bias", "gain", "offset", "gain_per_threshold", "gain_per_width"):
-            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-4, abs=1e-7), name
-        for name in ("offset_per_threshold", "offset_per_width"):
-            assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3, abs=1e-5), name
+        for each in dataclasses.fields(Cell):
+            expected = getattr(other, each.name)
+            assert getattr(one, each.name) == pytest.approx(expected, rel=1e-3, abs=1e-5), each.name
     assert shipped.input_parasitic == pytest.approx(fresh.input_parasitic, rel=1e-4)
     assert shipped.output_parasitic == pytest.approx(fresh.output_parasitic, rel=1e-4)
     for name in ("leak_curve", "filter_curve"):
         one, other = getattr(shipped, name), getattr(fresh, name)
         assert (one.slope, one.shift) == pytest.approx((other.slope, other.shift), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", DEVICES)
+def test_the_closed_form_holds_where_cells_are_used(cells, kind):
+    """Elements and the leak take 1 nA and more, filters 10 pA and more, synapses 0.3 nA and more."""
+    cell = getattr(cells, kind)
+    used = cell.bias >= {"ota": 3e-10, "wide_ota": 1e-11, "synapse": 3e-10}[kind]
+    assert (cell.residual[used] < 0.003).all()
+
+
+def test_the_closed_form_is_what_ngspice_says_elsewhere(technology, cells):
+    """At voltages and a bias that no fit has seen."""
+    levels = [Level("a", "ref", 0.07), Level("b", "ref", -0.06), Level("c", "ref", 0.11)]
+    columns = [Column(kind, 1.3e-9, "a", "in", "c") for kind in ("ota", "wide_ota")]
+    columns += [Column(kind, 1.3e-9, "in", "b", "in") for kind in ("ota", "wide_ota")]
+    ground = technology.analog_ground
+    axis, seen = Bench(technology, 4e-6, 4e-6).sweep(columns, levels, ground - 0.15, ground + 0.15, 0.05)
+    v = axis - ground
+    flat = np.ones_like(v)
+    for i, cell in enumerate((cells.ota, cells.wide_ota)):
+        assert cell.current(1.3e-9, 0.07 * flat, v, 0.11 * flat) == pytest.approx(seen[:, i], abs=0.008 * 1.3e-9)
+        assert cell.current(1.3e-9, v, -0.06 * flat, v) == pytest.approx(seen[:, i + 2], abs=0.008 * 1.3e-9)
+
+
+@pytest.mark.parametrize("kind", ["ota", "wide_ota"])
+def test_output_conductance_goes_with_the_current_that_the_pmos_mirror_gives(cells, kind):
+    """It vanishes where the pair takes all current to the other side: only the mirror's transistor is seen then."""
+    cell = getattr(cells, kind)
+    used = cell.bias >= 1e-10
+    assert (cell.conductance[used] > 0.0).all() and (cell.tilt[used] > 0.0).all()
+    assert (cell.conductance[used] - 1.1 * cell.tilt[used] < 0.4 * cell.conductance[used]).all()
+
+
+def test_a_synapse_is_a_rectified_plain_ota(cells):
+    bias = np.array([1e-9])
+    assert cells.synapse.rectified and not cells.ota.rectified
+    assert cells.synapse.at("unit", bias) == pytest.approx(cells.ota.at("unit", bias), rel=0.03)
+    assert cells.synapse.at("gain", bias) == pytest.approx(cells.ota.at("gain", bias), rel=0.05)
+    off = cells.synapse.current(1e-9, np.array([-0.2, -0.05]), np.zeros(2), np.zeros(2))
+    assert (np.abs(off) < 5e-4 * 1e-9).all()
+
+
+def test_a_synapses_pair_shifts_its_threshold_and_its_output_mirror_its_gain(cells):
+    offset = of(cells.synapse, "offset_per_threshold", "synapse")
+    assert offset["m1"] == pytest.approx(-1.0, abs=0.1) and offset["m2"] == pytest.approx(1.0, abs=0.1)
+    gain = of(cells.synapse, "gain_per_width", "synapse")
+    assert gain["m6"] == pytest.approx(1.0, abs=0.05) and gain["m5"] == pytest.approx(-1.0, abs=0.05)
 
 
 def test_the_unit_voltage_is_twice_ut_over_kappa(cells):
@@ -109,14 +156,14 @@ def test_cells_come_back_bit_for_bit(cells, tmp_path):
         ("{}", "holds no mtc_hw cells: 'format'; characterise the technology again$"),
         (
             json.dumps({"format": "mtc_hw design", "version": 1}),
-            "holds mtc_hw design 1, expected mtc_hw cells 2; characterise the technology again$",
+            "holds mtc_hw design 1, expected mtc_hw cells 3; characterise the technology again$",
         ),
         (
             json.dumps({"format": "mtc_hw cells", "version": 9}),
-            "holds mtc_hw cells 9, expected mtc_hw cells 2; characterise the technology again$",
+            "holds mtc_hw cells 9, expected mtc_hw cells 3; characterise the technology again$",
         ),
         (
-            json.dumps({"format": "mtc_hw cells", "version": 2, "value": {}}),
+            json.dumps({"format": "mtc_hw cells", "version": 3, "value": {}}),
             "holds no mtc_hw cells: 'technology'; charact",
         ),
     ],

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from mtc_hw.errors import DataError
-from mtc_hw.hardware.cells import DEVICES, DOUBLE_DEVICES
 from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK, MappedDesign
+from mtc_hw.hardware.library import library_cell
 from mtc_hw.spec import Array
 
 LAYOUT = 2.5
@@ -97,7 +97,7 @@ def _areas(design: MappedDesign, density: float, converter_area: ConverterArea) 
 
 
 def _device_area(design: MappedDesign) -> float:
-    widths = {kind: sum(2.0 if name in DOUBLE_DEVICES else 1.0 for name in names) for kind, names in DEVICES.items()}
+    widths = {kind: sum(device.width for device in library_cell(kind).devices) for kind in set(BRANCH_CELL)}
     return float(
         sum(_placed(design, widths[kind]) * design.present[row].sum() for row, kind in enumerate(BRANCH_CELL))
     )

@@ -1,30 +1,45 @@
-"""What a technology's OTAs do at a given size, as `mtc_hw.characterise` measures them."""
+"""What a technology's cells do at a given size, as `mtc_hw.characterise` measures them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from mtc_hw.hardware.library import library_cell
 from mtc_hw.spec import Array, Curve
 
-OTA_DEVICES = ("mb", "mt", "m1", "m2", "m3", "m4")
-WIDE_DEVICES = ("mb", "mt", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8")
-DEVICES = {"ota": OTA_DEVICES, "wide_ota": WIDE_DEVICES}
-PMOS_DEVICES = ("m3", "m4")
-DOUBLE_DEVICES = ("m7", "m8")  # twice the unit width
+MEASURED = ("ota", "wide_ota", "synapse")
+"""The cells with a transfer of their own: an input transconductor and a low-pass's stages are wide OTAs."""
+
+DEVICES = {name: tuple(device.name for device in library_cell(name).devices) for name in MEASURED}
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One OTA's transfer I(out) = I_b (gain shape((V(inp) - V(inn) - offset) / unit) + constant), shape'(0) = 1.
+    """One transconductor as a closed form, fitted to DC sweeps at each bias, voltages taken from the analog ground:
+
+        I(out) / I_b = core (1 + common_mode (V(inp) + V(inn)) / 2) - (conductance + tilt core) V(out)
+        core         = gain shape((V(inp) - V(inn) - offset) / unit) + constant
+
+    `shape` is Curve(slope, shift): of a plain OTA and of a synapse Curve(1, 0), which is tanh; a synapse's is 0 where
+    it is negative. A wide OTA's unit is that of all, and its slope and shift move with the bias.
 
     The sensitivities are those of ln(gain), offset and constant to each device's threshold shift and relative width,
-    by finite difference: a virtual chip's OTA follows from its devices' draws. A plain OTA's offset is its tanh's
-    middle, and what its current mirror adds is the constant; a wide OTA's offset is its zero crossing, without one.
+    by finite difference: a virtual chip's OTA follows from its devices' draws. What a wide OTA's current mirror adds
+    counts as offset there, of its zero crossing, and not as constant.
     """
 
+    rectified: bool
     bias: Array  # (K,) A, increasing
-    gain: Array  # (K,) A of output per A of bias and unit voltage, at zero
+    gain: Array  # (K,) A of output per A of bias: the tanh's amplitude; per unit voltage, at zero, for a wide OTA
     offset: Array  # (K,) V
+    constant: Array  # (K,) A of output per A of bias
+    unit: Array  # (K,) V
+    slope: Array  # (K,)
+    shift: Array  # (K,) unit voltages
+    conductance: Array  # (K,) 1/V: S of output conductance per A of bias at zero output current
+    tilt: Array  # (K,) 1/V: further S per A of output current
+    common_mode: Array  # (K,) 1/V
+    residual: Array  # (K,) rms of the fit, A per A of bias
     gain_per_threshold: Array  # (devices,) 1/V
     gain_per_width: Array  # (devices,)
     offset_per_threshold: Array  # (devices,)
@@ -32,9 +47,13 @@ class Cell:
     constant_per_threshold: Array  # (devices,) 1/V
     constant_per_width: Array  # (devices,)
 
+    def at(self, quantity: str, bias: Array) -> Array:
+        """A quantity at a bias current, linear in log(bias), constant outside the measured range."""
+        values: Array = getattr(self, quantity)
+        return np.interp(np.log(np.maximum(bias, 1e-30)), np.log(self.bias), values)
+
     def gain_at(self, bias: Array) -> Array:
-        """Gain at a bias current, linear in log(bias), constant outside the measured range."""
-        return np.interp(np.log(np.maximum(bias, 1e-30)), np.log(self.bias), self.gain)
+        return self.at("gain", bias)
 
     def bias_for(self, current: Array) -> Array:
         """The bias at which gain times bias is `current`, A. The product rises with the bias; fixed point."""
@@ -43,18 +62,30 @@ class Cell:
             bias = current / self.gain_at(bias)
         return bias
 
+    def current(self, bias: float, inp: Array, inn: Array, out: Array) -> Array:
+        """Current out of the output, A, at voltages from the analog ground, V."""
+
+        def at(quantity: str) -> float:
+            return float(self.at(quantity, np.array(bias)))
+
+        shape = Curve(at("slope"), at("shift"))((inp - inn - at("offset")) / at("unit"))
+        core = at("gain") * (np.maximum(shape, 0.0) if self.rectified else shape) + at("constant")
+        common = 1.0 + at("common_mode") * (inp + inn) / 2.0
+        return np.asarray(bias * (core * common - (at("conductance") + at("tilt") * core) * out))
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Both OTAs of a technology at one transistor size."""
+    """The transconductors of a technology at one transistor size."""
 
     technology: str  # digest of the technology
     width: float  # m
     length: float  # m
-    unit: float  # V: the plain OTA's tanh scale, which stands for one model voltage unit
+    unit: float  # V: the plain OTA's tanh scale at an element's bias, which stands for one model voltage unit
     ota: Cell
     wide_ota: Cell
+    synapse: Cell
     leak_curve: Curve  # shape of the wide OTA at the leak's bias
     filter_curve: Curve  # and at the filters' much smaller bias
-    input_parasitic: Array  # (2,) F: a plain and a wide OTA's input
-    output_parasitic: Array  # (2,) F: a plain and a wide OTA's output
+    input_parasitic: Array  # (3,) F: a plain OTA's, a wide OTA's and a synapse's input
+    output_parasitic: Array  # (3,) F: their outputs

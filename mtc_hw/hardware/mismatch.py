@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from mtc_hw.hardware.cells import DEVICES, DOUBLE_DEVICES, PMOS_DEVICES, Cells
+from mtc_hw.hardware.cells import DEVICES, Cells
 from mtc_hw.hardware.design import MAX_DEVICES, Deviations, MappedDesign
+from mtc_hw.hardware.library import library_cell
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import Array
 from mtc_hw.spread import Spread
@@ -40,9 +41,9 @@ def device_sigmas(technology: Technology, kind: str, width: float, length: float
     Pelgrom's A / sqrt(W L) is that of the difference in a pair; one device has 1 / sqrt(2) of it.
     """
     threshold, gain = [], []
-    for name in DEVICES[kind]:
-        device = technology.pmos if name in PMOS_DEVICES else technology.nmos
-        area = width * length * (2.0 if name in DOUBLE_DEVICES else 1.0)
+    for each in library_cell(kind).devices:
+        device = technology.pmos if each.polarity == "p" else technology.nmos
+        area = width * length * each.width * each.length
         threshold.append(device.threshold_mismatch / math.sqrt(2.0 * area))
         gain.append(device.gain_mismatch / math.sqrt(2.0 * area))
     return np.array(threshold), np.array(gain)

@@ -1,0 +1,89 @@
+"""The test benches of single cells: one deck an analysis, one cell a column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mtc_hw.errors import DataError
+from mtc_hw.hardware.technology import Technology
+from mtc_hw.netlist.deck import Deck
+from mtc_hw.netlist.lint import lint
+from mtc_hw.netlist.render import common_context
+from mtc_hw.netlist.templates import render
+from mtc_hw.simulate.pool import Workers, simulate
+from mtc_hw.simulate.waveforms import Waveforms
+
+OPTIONS = ("gmin=1e-16", "abstol=1e-16", "vntol=1e-8", "reltol=1e-6", "itl1=500", "itl2=500", "bypass=1")
+
+
+@dataclass(frozen=True)
+class Level:
+    """A fixed voltage above another node of a bench."""
+
+    name: str
+    base: str  # a node: 0, ref or in
+    value: float  # V
+
+
+@dataclass(frozen=True)
+class Column:
+    """One transconductor on the sweep bench, its inputs and its output each on a node of the bench."""
+
+    kind: str
+    bias: float  # A
+    inp: str = "in"
+    inn: str = "ref"
+    out: str = "ref"
+    parameters: dict[str, float] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A technology's cells at one transistor size, m."""
+
+    technology: Technology
+    width: float
+    length: float
+
+    def run(self, template: str, wanted: Sequence[str], end: float | None, **context: object) -> Waveforms:
+        """One analysis. Raises SimulatorMissingError without ngspice and DataError when the run fails."""
+        name = self.technology.name
+        shared = common_context(self.technology, self.width, self.length)
+        given = {"title": f"cells of {name}", "options": OPTIONS, "wanted": tuple(wanted)} | context
+        text = render(f"testbench/{template}", shared | given)
+        lint(text)
+        deck = Deck("cells", text, tuple(wanted), end)
+        outcome = simulate([deck], Workers(driver="ngspice", jobs=1))[0]
+        if outcome.waveforms is None:
+            raise DataError(f"characterising {name}: {outcome.status}: {outcome.reason}")
+        return outcome.waveforms
+
+    def sweep(
+        self,
+        columns: Sequence[Column],
+        levels: Sequence[Level],
+        low: float,
+        high: float,
+        step: float,
+        supplied: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Swept input voltage, (T,) V from ground, and every column's output current, (T, columns) A.
+
+        With `supplied`, the current that each column draws from the supply instead of its output current.
+        """
+        name = "i(vd{})" if supplied else "i(vo{})"
+        wanted = [name.format(i) for i in range(len(columns))]
+        swept = self.run(
+            "cells.cir.j2",
+            wanted,
+            # Half a step of slack: whether the last point is reached hangs on the rounding of ngspice's sum of steps.
+            high - 0.5 * step,
+            columns=columns,
+            levels=levels,
+            low=low,
+            high=high,
+            step=step,
+        )
+        currents = np.stack([swept[each] for each in wanted], axis=1)
+        return swept.axis, -currents if supplied else currents
