@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtc_hw.calibration_plan import Plan
 from mtc_hw.course import Course

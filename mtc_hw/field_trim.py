@@ -124,7 +124,9 @@ def _wanted_current(neuron: _Neuron) -> Array:
 def _current(neuron: _Neuron, shifts: Array) -> Array:
     """What the chip's transconductors send into v along the course, unit currents."""
     design = neuron.design
-    total = np.full_like(neuron.voltage, design.offset_dac.decode(design.offset_code)[neuron.index] / design.scale.amp)
+    total = np.full_like(
+        neuron.voltage, design.offset_dac.decode(design.offset_code)[neuron.index] / design.scale.amp
+    )
     for row, table in neuron.tables.items():
         if not LEAK < row < len(BRANCHES):
             total += table.ev(neuron.senses(row, shifts), neuron.voltage)
@@ -201,9 +203,7 @@ def _turn(knobs: list[Knob], error: Array, accuracy: float) -> None:
         got = knob.dac.decode(knob.dac.nearest(np.array(knob.value + value * knob.unit)))
         return (float(got) - knob.value) / knob.unit
 
-    steps = [
-        float(np.max(knob.dac.step(knob.dac.nearest(np.array(knob.value))))) / abs(knob.unit) for knob in knobs
-    ]
+    steps = [float(np.max(knob.dac.step(knob.dac.nearest(np.array(knob.value))))) / abs(knob.unit) for knob in knobs]
     lost = np.array(steps) ** 2 * (effect**2).sum(axis=0)
     for knob, value in zip(knobs, round_in_turn(change, inverse, nearest, np.argsort(-lost)), strict=True):
         knob.write(knob.value + value * knob.unit)

@@ -11,13 +11,16 @@ import numpy as np
 from mtc_hw.analysis.compare import Comparison, compare_traces
 from mtc_hw.analysis.regimes import Regime, classify
 from mtc_hw.analysis.spikes import spike_times
-from mtc_hw.calibrate import apply, bench, calibrate, load_plan
+from mtc_hw.calibrate import apply, calibrate
+from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
+from mtc_hw.courses import neuron_course
 from mtc_hw.errors import SpecError
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.instrument import bench
 from mtc_hw.netlist.deck import Deck, write_decks
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import Level
@@ -102,7 +105,8 @@ def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOpt
         return chip
     plan = load_plan("dc")
     measured = chip if options.trim == "chip" else nominal
-    return apply(calibrate(nominal, spec, bench(measured, "transistor", plan, run), plan), chip)
+    instrument = bench(measured, "transistor", plan, run)
+    return apply(calibrate(nominal, spec, instrument, plan, neuron_course(neuron)), chip)
 
 
 def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOptions, run: Runner) -> NeuronRun:

@@ -76,7 +76,9 @@ def rounded_readout(
     for share in FULL_SCALES:
         # One converter serves all outputs, so all share its step.
         nearest = _on_grid(share * largest / top, top)
-        weights = np.stack([round_in_turn(row, inverse, nearest, np.argsort(-np.abs(row))) for row in readout.weights])
+        weights = np.stack(
+            [round_in_turn(row, inverse, nearest, np.argsort(-np.abs(row))) for row in readout.weights]
+        )
         error = float(np.square(centred @ weights.T - (t - t.mean(axis=0))).sum())
         if error < lowest:
             best, lowest = weights, error

@@ -8,7 +8,7 @@ from mtc_hw.netlist.lint import lint
 from mtc_hw.netlist.render import common_context
 from mtc_hw.netlist.solver import SWEEP_OPTIONS
 from mtc_hw.netlist.templates import render, spice
-from mtc_hw.netlist.views import Branch, Level, neuron_view, synapse_views
+from mtc_hw.netlist.views import Branch, Level, neuron_view, synapse_template, synapse_views
 
 
 def sweep_deck(
@@ -37,6 +37,7 @@ def sweep_deck(
         "level": level,
         "digest": design.digest[:16],
         "branches": [_clamped(each) for each in instruments],
+        "synapse_template": synapse_template(design, level),
         "threshold": design.synapse.threshold * volt,
         "options": SWEEP_OPTIONS,
         "wanted": wanted,

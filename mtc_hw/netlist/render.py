@@ -20,6 +20,7 @@ from mtc_hw.netlist.views import (
     ReadoutView,
     neuron_view,
     readout_views,
+    synapse_template,
     synapse_views,
 )
 from mtc_hw.neuron_file import Initial, NeuronFile, Stimulus
@@ -153,9 +154,7 @@ def _deck(
     return Deck(name, text, parts.wanted, end)
 
 
-def _context(
-    design: MappedDesign, name: str, level: Level, parts: _Parts, stimulus: list[str]
-) -> dict[str, object]:
+def _context(design: MappedDesign, name: str, level: Level, parts: _Parts, stimulus: list[str]) -> dict[str, object]:
     count = len(parts.neurons)
     title = f"{count} multi-timescale conductance neuron{'s' if count > 1 else ''}" if count else "sums and low-pass"
     return common_context(design.technology, design.cells.width, design.cells.length) | {
@@ -166,6 +165,7 @@ def _context(
         "scale": design.scale,
         "neurons": parts.neurons,
         "synapses": parts.synapses,
+        "synapse_template": synapse_template(design, level),
         "threshold": design.synapse.threshold * design.scale.volt,
         "clamps": parts.clamps,
         "readouts": parts.readouts,

@@ -120,7 +120,9 @@ def _branches(one: MappedDesign, level: Level) -> list[Branch]:
             bias=_bias(one, branch),
             reference=_reference(one, branch),
             parameters=(
-                _equation(one, known[:, branch], _curve(one, branch)) if level == "behavioural" else _devices(one, branch)
+                _equation(one, known[:, branch], _curve(one, branch))
+                if level == "behavioural"
+                else _devices(one, branch)
             ),
         )
         for branch in map(int, np.flatnonzero(one.present[:, 0]))
@@ -191,6 +193,11 @@ def _inputs(one: MappedDesign, level: Level) -> list[Branch]:
     return result
 
 
+def synapse_template(design: MappedDesign, level: Level) -> str:
+    """Where the synapse's subcircuit is."""
+    return f"{level}/synapse.cir.j2" if isinstance(design.synapse, RectifiedTanh) else "saturated_relu.cir.j2"
+
+
 def synapse_views(design: MappedDesign, index: int, level: Level) -> list[Branch]:
     """Neuron `index`'s synapse to each output, into the sum that its weight's sign says."""
     one = design.take(index)
@@ -201,7 +208,7 @@ def synapse_views(design: MappedDesign, index: int, level: Level) -> list[Branch
             continue
         row = len(one.rows) - len(one.readout_code) + output
         parameters = _devices(one, row)
-        if level == "behavioural":
+        if level == "behavioural" or not tanh:
             span = 1.0 if isinstance(one.synapse, RectifiedTanh) else one.synapse.saturation - one.synapse.threshold
             gain, offset, _ = known[:, row]
             parameters = {"gain": float(gain), "unit": span * one.scale.volt} | _if_any("offset", offset)
