@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtc_hw.calibration_plan import Plan
+from mtc_hw.course import Course
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.netlist.bench import sweep_deck
 from mtc_hw.netlist.render import readout_sweep
@@ -38,15 +39,19 @@ class Observables:
 Measure = Callable[[MappedDesign], Observables]
 
 
-def bench(chip: MappedDesign, level: Level, plan: Plan, run: Runner) -> Measure:
-    """An instrument on a chip: measures with the given codes and the chip's own deviations."""
+def bench(chip: MappedDesign, level: Level, plan: Plan, run: Runner, course: Course) -> Measure:
+    """An instrument on a chip: measures with the given codes and the chip's own deviations.
+
+    The readout is measured with its sums carrying what they carry on average along the course.
+    """
 
     def measure(codes: MappedDesign) -> Observables:
         design = dataclasses.replace(codes, deviations=chip.deviations)
         sweep = (*plan.sweep, plan.step)
         neurons = [sweep_deck(design, i, level, sweep, plan.outputs) for i in range(design.count)]
         outputs = range(len(design.readout_offset))
-        sums = [readout_sweep(design, output, level, READOUT_REACH) for output in outputs]
+        rest = _mean_sums(design, course)
+        sums = [readout_sweep(design, output, level, READOUT_REACH, rest[output]) for output in outputs]
         outcomes = run([*neurons, *sums])
         points = round((plan.sweep[1] - plan.sweep[0]) / plan.step) + 1
         voltage = np.linspace(plan.sweep[0], plan.sweep[1], points)
@@ -69,6 +74,13 @@ def bench(chip: MappedDesign, level: Level, plan: Plan, run: Runner) -> Measure:
         return Observables(voltage, np.array(plan.outputs), current, prediction, answer)
 
     return measure
+
+
+def _mean_sums(design: MappedDesign, course: Course) -> Array:
+    """Mean current into the positive and the negative sum of each output, A, (outputs, 2)."""
+    full = design.readout_dac.decode(design.readout_code)
+    mean = full * design.cells.synapse.gain_at(np.abs(full)) * design.synapse(course.voltage).mean(axis=0)
+    return np.stack([np.maximum(mean, 0.0).sum(axis=1), np.maximum(-mean, 0.0).sum(axis=1)], axis=1)
 
 
 def _name(design: MappedDesign, row: int, neuron: int) -> str:

@@ -105,8 +105,9 @@ def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOpt
         return chip
     plan = load_plan("dc")
     measured = chip if options.trim == "chip" else nominal
-    instrument = bench(measured, "transistor", plan, run)
-    return apply(calibrate(nominal, spec, instrument, plan, neuron_course(neuron)), chip)
+    course = neuron_course(neuron)
+    instrument = bench(measured, "transistor", plan, run, course)
+    return apply(calibrate(nominal, spec, instrument, plan, course), chip)
 
 
 def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOptions, run: Runner) -> NeuronRun:

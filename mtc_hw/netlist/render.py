@@ -96,21 +96,25 @@ def readout_deck(design: MappedDesign, output: int, level: Level, currents: Seri
     return _deck(f"readout_{output}", design, level, parts, lines, duration, Initial(), solver)
 
 
-def readout_sweep(design: MappedDesign, output: int, level: Level, reach: float) -> Deck:
-    """The same at rest, over predictions from -reach to reach without the offset."""
+def readout_sweep(design: MappedDesign, output: int, level: Level, reach: float, rest: Array) -> Deck:
+    """The same at rest, over predictions from -reach to reach around what `rest` (2,), A into the sums, stands for.
+
+    V(y) is what these predictions give; the readout's offset is left out.
+    """
     view = dataclasses.replace(readout_views(design, level)[output], offset=0.0)
-    # A constant current on both sums keeps the mirror at what it carries in use.
     full = reach * design.readout_unit
     lines = [
-        f"Isweep 0 sum_p_{output} dc 0",
-        f"Bsum_p_{output} 0 sum_p_{output} i={spice(2 * full)}",
-        f"Bsum_n_{output} 0 sum_n_{output} i={spice(2 * full)}",
+        f"Bsum_{sign}_{output} 0 sum_{sign}_{output} i={spice(each)}" for sign, each in zip("pn", rest, strict=True)
     ]
+    # What is left of the two sums is taken out again, so that the sweep is around zero.
+    lines.append(f"Isweep 0 sum_p_{output} dc 0")
+    balance = float(rest[0] - rest[1])
+    lines.append(f"Ibalance sum_p_{output} 0 dc {spice(balance)}")
     wanted = (f"v(y_{output})",)
     context = _context(design, f"readout_{output}", level, _Parts([], [], [], [view], wanted), lines) | {
         "initial": [],
         "options": SWEEP_OPTIONS,
-        "analysis": f".dc Isweep {spice(-full)} {spice(full)} {spice(full / 20.0)}",
+        "analysis": f".dc Isweep {spice(-full)} {spice(full * 1.001)} {spice(full / 20.0)}",
     }
     text = render("top.cir.j2", context)
     lint(text)
