@@ -40,6 +40,7 @@ def map_(
     aspect: Annotated[float, typer.Option(help="Length over width of the unit transistor.")] = 1.0,
     sigma_alpha: SigmaAlpha = None,
     sigma_delta: SigmaDelta = None,
+    hottest: Annotated[float | None, typer.Option(help="Degrees Celsius that the filters must stand.")] = None,
     adapt: Annotated[bool, typer.Option("--adapt", help="Change options where a rule needs it, and say so.")] = False,
     budget: Annotated[bool, typer.Option("--budget", help="Print area, power and energy too.")] = False,
     as_json: Json = False,
@@ -59,7 +60,7 @@ def map_(
     wanted = None if sigma_alpha is None and sigma_delta is None else MismatchBudget(sigma_alpha, sigma_delta)
     options = MappingOptions(bits=None if exact else bits)
     source = load_source(given)
-    mapped = map_source(source, Wishes(technology, size * 1e-6, aspect, wanted, options, adapt))
+    mapped = map_source(source, Wishes(technology, size * 1e-6, aspect, wanted, options, adapt, hottest))
     design = mapped.design
     save_design(design, out)
     otas = int(design.present.sum())

@@ -13,10 +13,13 @@ from mtc_hw.errors import DataError
 from mtc_hw.exports import spec_of
 from mtc_hw.hardware.alternatives import Change, map_or_suggest, map_with_alternatives
 from mtc_hw.hardware.budget import Activity, Budget, Item, budget, measured_budget
+from mtc_hw.hardware.cells import Cells
+from mtc_hw.hardware.conditions import technology_at, warming
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions
+from mtc_hw.hardware.rules import filter_floor
 from mtc_hw.hardware.sizing import MismatchBudget, Size, size_for
-from mtc_hw.hardware.technology import load_technology
+from mtc_hw.hardware.technology import Technology, load_technology
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.netlist.render import own_deck
@@ -43,6 +46,7 @@ class Wishes:
     mismatch: MismatchBudget | None = None
     mapping: MappingOptions = MappingOptions()
     adapt: bool = False
+    hottest: float | None = None  # degrees Celsius, at which the filters' currents still exceed the off-currents
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +76,7 @@ def map_source(source: Source, wishes: Wishes) -> Mapped:
     Raises DataError for a wish that would change a design, UnmappableError, with an alternative where there is one.
     """
     if source.design is not None:
-        if wishes.mismatch is not None or wishes.adapt:
+        if wishes.mismatch is not None or wishes.adapt or wishes.hottest is not None:
             raise DataError("this is a design already: give its network or neuron to size or adapt it")
         return Mapped(source.design)
     technology = load_technology(wishes.technology)
@@ -88,11 +92,20 @@ def map_source(source: Source, wishes: Wishes) -> Mapped:
         cells = size.cells
     else:
         cells = cells_for(technology, wishes.width, wishes.mapping.grid.up(wishes.width * wishes.aspect))
-    spec = spec_of(source)
+    spec, options = spec_of(source), _for_heat(wishes, technology, cells)
     if wishes.adapt:
-        design, changes = map_with_alternatives(spec, technology, cells, wishes.mapping)
+        design, changes = map_with_alternatives(spec, technology, cells, options)
         return Mapped(design, size, changes)
-    return Mapped(map_or_suggest(spec, technology, cells, wishes.mapping), size)
+    return Mapped(map_or_suggest(spec, technology, cells, options), size)
+
+
+def _for_heat(wishes: Wishes, technology: Technology, cells: Cells) -> MappingOptions:
+    """The options, with filter currents, and so capacitors, large enough for the hottest use under PTAT bias."""
+    if wishes.hottest is None:
+        return wishes.mapping
+    hot = cells_for(technology_at(technology, wishes.hottest), cells.width, cells.length)
+    floor = filter_floor(cells, hot, warming(technology, wishes.hottest), wishes.mapping)
+    return dataclasses.replace(wishes.mapping, filter_min=max(floor, wishes.mapping.filter_min))
 
 
 def estimated(source: Source, design: MappedDesign) -> Budget:
