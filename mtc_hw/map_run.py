@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -16,9 +17,10 @@ from mtc_hw.hardware.budget import Activity, Budget, Item, budget, measured_budg
 from mtc_hw.hardware.cells import Cells
 from mtc_hw.hardware.conditions import technology_at, warming
 from mtc_hw.hardware.design import MappedDesign, as_spec
+from mtc_hw.hardware.design_file import load_design
 from mtc_hw.hardware.mapping import MappingOptions
 from mtc_hw.hardware.rules import filter_floor
-from mtc_hw.hardware.sizing import MismatchBudget, Size, size_for
+from mtc_hw.hardware.sizing import MismatchBudget, Size, length_of, size_for
 from mtc_hw.hardware.technology import Technology, load_technology
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
@@ -91,7 +93,7 @@ def map_source(source: Source, wishes: Wishes) -> Mapped:
         )
         cells = size.cells
     else:
-        cells = cells_for(technology, wishes.width, wishes.mapping.grid.up(wishes.width * wishes.aspect))
+        cells = cells_for(technology, wishes.width, length_of(wishes.width, wishes.aspect, wishes.mapping.grid))
     spec, options = spec_of(source), _for_heat(wishes, technology, cells)
     if wishes.adapt:
         design, changes = map_with_alternatives(spec, technology, cells, options)
@@ -106,6 +108,14 @@ def _for_heat(wishes: Wishes, technology: Technology, cells: Cells) -> MappingOp
     hot = cells_for(technology_at(technology, wishes.hottest), cells.width, cells.length)
     floor = filter_floor(cells, hot, warming(technology, wishes.hottest), wishes.mapping)
     return dataclasses.replace(wishes.mapping, filter_min=max(floor, wishes.mapping.filter_min))
+
+
+def design_for(source: Source, path: Path) -> MappedDesign:
+    """A design from a file that belongs to a network or neuron. Raises DataError when it is another's."""
+    design = load_design(path)
+    if design.spec_digest != spec_of(source).digest():
+        raise DataError(f"{path} is not a design of this network or neuron; map it again")
+    return design
 
 
 def estimated(source: Source, design: MappedDesign) -> Budget:

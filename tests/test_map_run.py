@@ -108,6 +108,20 @@ def test_a_design_is_taken_as_it_is_and_not_sized_again(preset, tmp_path):
             map_source(source, Wishes(**wish))
 
 
+def test_a_design_of_something_else_has_no_budget_here(capsys, preset, tmp_path):
+    path = tmp_path / "design.json"
+    save_design(preset("tonic")[2], path)
+    assert call(capsys, "budget", "tonic", "--design", path)[0] == 0
+    code, _, err = call(capsys, "budget", "bursting", "--design", path)
+    assert (code, err) == (2, f"error: {path} is not a design of this network or neuron; map it again\n")
+
+
+@pytest.mark.parametrize("aspect", ["nan", 0, -2, 1e6])
+def test_an_aspect_without_meaning_is_one_line(capsys, tmp_path, aspect):
+    code, _, err = call(capsys, "map", "tonic", "--aspect", aspect, "--out", tmp_path / "design.json")
+    assert (code, err) == (2, f"error: aspect is {float(aspect)}; use 0.01 to 100, length over width\n")
+
+
 def test_a_bare_design_has_power_and_no_energy_per_spike(preset):
     design = preset("tonic")[2]
     found = estimated(Source(design=design), design)

@@ -27,6 +27,16 @@ def test_at_its_own_temperature_and_supply_a_design_stays_what_it_is(mapped, net
 
 
 @pytest.mark.parametrize("tracking", ["ptat", "fixed"])
+def test_there_and_back_is_where_it_began(mapped, network, tracking):
+    design = mapped(network, bits=8)
+    back = at_temperature(at_temperature(design, HOT, tracking), 27.0, tracking)
+    assert (back.technology, back.scale.amp) == (design.technology, pytest.approx(design.scale.amp))
+    for name in ("bias_dac", "filter_dac", "reference_dac", "input_dac", "offset_dac"):
+        one, other = getattr(back, name), getattr(design, name)
+        assert (one.lsb, one.base) == (pytest.approx(other.lsb, rel=1e-12), pytest.approx(other.base, rel=1e-12))
+
+
+@pytest.mark.parametrize("tracking", ["ptat", "fixed"])
 def test_codes_and_capacitors_do_not_know_the_temperature(mapped, network, tracking):
     design = mapped(network, bits=8)
     hot = at_temperature(design, HOT, tracking)

@@ -190,6 +190,8 @@ def test_options_without_meaning_are_refused_together():
     )
     with pytest.raises(UnmappableError, match=text):
         MappingOptions(bits=1, filter_octaves=-1, capacitor=float("nan"))
+    with pytest.raises(UnmappableError, match=r"^MappingOptions\.input_range is \(1\.0, 0\.5\); the first voltage"):
+        MappingOptions(input_range=(1.0, 0.5))
 
 
 def test_the_drawn_capacitors_are_smaller_by_what_the_otas_add(mapped, network):
