@@ -26,7 +26,7 @@ from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_file import NeuronFile
-from mtc_hw.neuron_run import meant
+from mtc_hw.neuron_run import meant, observe
 from mtc_hw.simulate.network import input_spacing, run_layers
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.simulate.waveforms import to_trace
@@ -34,6 +34,7 @@ from mtc_hw.sources import Source
 from mtc_hw.spec import Array, Trace
 
 SAMPLES = 500  # of a network's input, whose activity stands for all
+SUSTAINED = ("tonic", "adapting", "bursting")
 DURATION = 2000.0  # tau_m of a neuron whose file does not say
 AREA, PREFIXES = 1e12, {1e-15: "f", 1e-12: "p", 1e-9: "n", 1e-6: "u", 1e-3: "m", 1.0: ""}
 
@@ -165,11 +166,14 @@ def _inputs(design: MappedDesign) -> Array:
 
 
 def _neuron_activity(design: MappedDesign, neuron: NeuronFile, trace: Trace, duration: float) -> Activity:
-    """Mean time per spike, over whole bursts where there are two, and the stimulus' mean."""
-    spikes = spike_trains(trace)[0]
+    """Mean time per spike, over whole bursts where there are two, and the stimulus' mean.
+
+    Firing that ceases has no time per spike of its own: it depends on how often the stimulus comes.
+    """
+    spikes, regime = observe(trace, neuron, duration)
     bursts = burst_statistics(spikes, duration)
-    interval = interval_statistics(spikes).mean
-    if bursts.period is not None and bursts.spikes_per_burst is not None:
+    interval = interval_statistics(spikes).mean if regime in SUSTAINED else None
+    if interval is not None and bursts.period is not None and bursts.spikes_per_burst is not None:
         interval = bursts.period / bursts.spikes_per_burst
     mean = sum((end - start) * level for start, end, level in neuron.stimulus.holds(duration)) / duration
     seconds = None if interval is None else interval * design.scale.second

@@ -122,6 +122,12 @@ def test_an_aspect_without_meaning_is_one_line(capsys, tmp_path, aspect):
     assert (code, err) == (2, f"error: aspect is {float(aspect)}; use 0.01 to 100, length over width\n")
 
 
+@pytest.mark.parametrize(("name", "has"), [("tonic", True), ("phasic_burst", False), ("silent", False)])
+def test_only_firing_that_goes_on_has_an_energy_per_spike(name, has):
+    source = load_source(name)
+    assert ("energy per spike" in estimated(source, map_source(source, Wishes()).design)) == has
+
+
 def test_a_bare_design_has_power_and_no_energy_per_spike(preset):
     design = preset("tonic")[2]
     found = estimated(Source(design=design), design)
