@@ -40,6 +40,7 @@ def map_(
     aspect: Annotated[float, typer.Option(help="Length over width of the unit transistor.")] = 1.0,
     sigma_alpha: SigmaAlpha = None,
     sigma_delta: SigmaDelta = None,
+    hottest: Annotated[float | None, typer.Option(help="Degrees Celsius that the filters must stand.")] = None,
     adapt: Annotated[bool, typer.Option("--adapt", help="Change options where a rule needs it, and say so.")] = False,
     budget: Annotated[bool, typer.Option("--budget", help="Print area, power and energy too.")] = False,
     as_json: Json = False,
@@ -59,7 +60,7 @@ def map_(
     wanted = None if sigma_alpha is None and sigma_delta is None else MismatchBudget(sigma_alpha, sigma_delta)
     options = MappingOptions(bits=None if exact else bits)
     source = load_source(given)
-    mapped = map_source(source, Wishes(technology, size * 1e-6, aspect, wanted, options, adapt))
+    mapped = map_source(source, Wishes(technology, size * 1e-6, aspect, wanted, options, adapt, hottest))
     design = mapped.design
     save_design(design, out)
     otas = int(design.present.sum())
@@ -78,6 +79,7 @@ def budget_(
     bits: MappedBits = 8,
     technology: Technology = "generic",
     size: Size = 4.0,
+    design: Annotated[Path | None, typer.Option(help="A design of it that `map` wrote.")] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Simulate the transistors too, and compare.")] = False,
     jobs: Jobs = 0,
     as_json: Json = False,
@@ -87,18 +89,19 @@ def budget_(
     Example: mtc-hw budget bursting --measure
     """
     from mtc_hw.hardware.mapping import MappingOptions
-    from mtc_hw.map_run import Wishes, budget_table, estimated, map_source, measured
+    from mtc_hw.map_run import Wishes, budget_table, design_for, estimated, map_source, measured
     from mtc_hw.simulate.pool import Workers, open_workers
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    design = map_source(source, Wishes(technology, size * 1e-6, mapping=MappingOptions(bits=bits))).design
-    estimate, measurement = estimated(source, design), None
+    wishes = Wishes(technology, size * 1e-6, mapping=MappingOptions(bits=bits))
+    mapped = map_source(source, wishes).design if design is None else design_for(source, design)
+    estimate, measurement = estimated(source, mapped), None
     if measure:
         with open_workers(Workers(jobs=jobs)) as run:
-            measurement = measured(source, design, run)
+            measurement = measured(source, mapped, run)
     values = {
-        "design_digest": design.digest,
+        "design_digest": mapped.digest,
         "estimate": estimate.to_json(),
         "measured": None if measurement is None else measurement.to_json(),
     }

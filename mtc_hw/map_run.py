@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -13,15 +14,19 @@ from mtc_hw.errors import DataError
 from mtc_hw.exports import spec_of
 from mtc_hw.hardware.alternatives import Change, map_or_suggest, map_with_alternatives
 from mtc_hw.hardware.budget import Activity, Budget, Item, budget, measured_budget
+from mtc_hw.hardware.cells import Cells
+from mtc_hw.hardware.conditions import technology_at, warming
 from mtc_hw.hardware.design import MappedDesign, as_spec
+from mtc_hw.hardware.design_file import load_design
 from mtc_hw.hardware.mapping import MappingOptions
-from mtc_hw.hardware.sizing import MismatchBudget, Size, size_for
-from mtc_hw.hardware.technology import load_technology
+from mtc_hw.hardware.rules import filter_floor
+from mtc_hw.hardware.sizing import MismatchBudget, Size, length_of, size_for
+from mtc_hw.hardware.technology import Technology, load_technology
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_file import NeuronFile
-from mtc_hw.neuron_run import meant
+from mtc_hw.neuron_run import meant, observe
 from mtc_hw.simulate.network import input_spacing, run_layers
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.simulate.waveforms import to_trace
@@ -29,6 +34,7 @@ from mtc_hw.sources import Source
 from mtc_hw.spec import Array, Trace
 
 SAMPLES = 500  # of a network's input, whose activity stands for all
+SUSTAINED = ("tonic", "adapting", "bursting")
 DURATION = 2000.0  # tau_m of a neuron whose file does not say
 AREA, PREFIXES = 1e12, {1e-15: "f", 1e-12: "p", 1e-9: "n", 1e-6: "u", 1e-3: "m", 1.0: ""}
 
@@ -43,6 +49,7 @@ class Wishes:
     mismatch: MismatchBudget | None = None
     mapping: MappingOptions = MappingOptions()
     adapt: bool = False
+    hottest: float | None = None  # degrees Celsius, at which the filters' currents still exceed the off-currents
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +79,7 @@ def map_source(source: Source, wishes: Wishes) -> Mapped:
     Raises DataError for a wish that would change a design, UnmappableError, with an alternative where there is one.
     """
     if source.design is not None:
-        if wishes.mismatch is not None or wishes.adapt:
+        if wishes.mismatch is not None or wishes.adapt or wishes.hottest is not None:
             raise DataError("this is a design already: give its network or neuron to size or adapt it")
         return Mapped(source.design)
     technology = load_technology(wishes.technology)
@@ -87,12 +94,29 @@ def map_source(source: Source, wishes: Wishes) -> Mapped:
         )
         cells = size.cells
     else:
-        cells = cells_for(technology, wishes.width, wishes.mapping.grid.up(wishes.width * wishes.aspect))
-    spec = spec_of(source)
+        cells = cells_for(technology, wishes.width, length_of(wishes.width, wishes.aspect, wishes.mapping.grid))
+    spec, options = spec_of(source), _for_heat(wishes, technology, cells)
     if wishes.adapt:
-        design, changes = map_with_alternatives(spec, technology, cells, wishes.mapping)
+        design, changes = map_with_alternatives(spec, technology, cells, options)
         return Mapped(design, size, changes)
-    return Mapped(map_or_suggest(spec, technology, cells, wishes.mapping), size)
+    return Mapped(map_or_suggest(spec, technology, cells, options), size)
+
+
+def _for_heat(wishes: Wishes, technology: Technology, cells: Cells) -> MappingOptions:
+    """The options, with filter currents, and so capacitors, large enough for the hottest use under PTAT bias."""
+    if wishes.hottest is None:
+        return wishes.mapping
+    hot = cells_for(technology_at(technology, wishes.hottest), cells.width, cells.length)
+    floor = filter_floor(cells, hot, warming(technology, wishes.hottest), wishes.mapping)
+    return dataclasses.replace(wishes.mapping, filter_min=max(floor, wishes.mapping.filter_min))
+
+
+def design_for(source: Source, path: Path) -> MappedDesign:
+    """A design from a file that belongs to a network or neuron. Raises DataError when it is another's."""
+    design = load_design(path)
+    if design.spec_digest != spec_of(source).digest():
+        raise DataError(f"{path} is not a design of this network or neuron; map it again")
+    return design
 
 
 def estimated(source: Source, design: MappedDesign) -> Budget:
@@ -142,11 +166,14 @@ def _inputs(design: MappedDesign) -> Array:
 
 
 def _neuron_activity(design: MappedDesign, neuron: NeuronFile, trace: Trace, duration: float) -> Activity:
-    """Mean time per spike, over whole bursts where there are two, and the stimulus' mean."""
-    spikes = spike_trains(trace)[0]
+    """Mean time per spike, over whole bursts where there are two, and the stimulus' mean.
+
+    Firing that ceases has no time per spike of its own: it depends on how often the stimulus comes.
+    """
+    spikes, regime = observe(trace, neuron, duration)
     bursts = burst_statistics(spikes, duration)
-    interval = interval_statistics(spikes).mean
-    if bursts.period is not None and bursts.spikes_per_burst is not None:
+    interval = interval_statistics(spikes).mean if regime in SUSTAINED else None
+    if interval is not None and bursts.period is not None and bursts.spikes_per_burst is not None:
         interval = bursts.period / bursts.spikes_per_burst
     mean = sum((end - start) * level for start, end, level in neuron.stimulus.holds(duration)) / duration
     seconds = None if interval is None else interval * design.scale.second

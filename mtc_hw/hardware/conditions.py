@@ -9,7 +9,7 @@ from mtc_hw.errors import TechnologyError
 from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.scale import Scale
-from mtc_hw.hardware.technology import technology_of
+from mtc_hw.hardware.technology import Technology, technology_of
 
 KELVIN = 273.15
 Tracking = Literal["ptat", "fixed"]
@@ -24,9 +24,8 @@ def at_temperature(design: MappedDesign, celsius: float, tracking: Tracking) -> 
     that in unit voltages the references move, and every time constant grows as T. The unit of time stays that of T0.
     The cells stay those measured at T0. Raises TechnologyError for a temperature that the technology refuses.
     """
-    base = design.technology.temperature + KELVIN
-    technology = technology_of(design.technology.model_dump() | {"temperature": celsius})
-    ratio = (celsius + KELVIN) / base
+    technology = technology_at(design.technology, celsius)
+    ratio = warming(design.technology, celsius)
     scale = design.scale
     if tracking == "fixed":
         # A threshold in V is a smaller part of a larger unit voltage.
@@ -53,6 +52,16 @@ def at_temperature(design: MappedDesign, celsius: float, tracking: Tracking) -> 
         input_dac=_scaled(design.input_dac, ratio),
         offset_dac=_scaled(design.offset_dac, ratio),
     )
+
+
+def technology_at(technology: Technology, celsius: float) -> Technology:
+    """The technology at another temperature. Raises TechnologyError for one that it refuses."""
+    return technology_of(technology.model_dump() | {"temperature": celsius})
+
+
+def warming(technology: Technology, celsius: float) -> float:
+    """Ratio of an absolute temperature to the technology's own."""
+    return (celsius + KELVIN) / (technology.temperature + KELVIN)
 
 
 def _scaled(dac: Dac, ratio: float) -> Dac:

@@ -68,6 +68,8 @@ class MappingOptions:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 wrong.append(f"MappingOptions.{name} is {value}; it must be finite and > 0")
+        if self.input_range is not None and not self.input_range[0] < self.input_range[1]:
+            wrong.append(f"MappingOptions.input_range is {self.input_range}; the first voltage must be the lower one")
         if wrong:
             raise UnmappableError(wrong)
 

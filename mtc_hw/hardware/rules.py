@@ -14,7 +14,7 @@ from mtc_hw.hardware.sizing import Grid
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import FILTERS, Array
 
-PLATEAU = 1e-10  # A: between leakage and moderate inversion, where a cell's gain per bias hardly moves
+PLATEAU = 1e-9  # A: above the off-currents even of a hot chip and far below strong inversion
 SWING = 3.0  # unit voltages that a spike goes either side of the analog ground
 CAPACITORS = ("membrane", *FILTERS)
 
@@ -144,6 +144,15 @@ def window(cell: Cell, limits: Limits) -> tuple[float, float]:
     low = _crossing(log_bias[::-1], departure[::-1], limits.leakage_departure)
     high = _crossing(log_bias, -departure, limits.inversion_departure)
     return max(low or 0.0, float(cell.bias[0])), min(high or math.inf, limits.current_max)
+
+
+def filter_floor(cells: Cells, hot: Cells, warming: float, limits: Limits) -> float:
+    """Least current per unit voltage, A, of a filter's OTA that off-currents leave alone at a higher temperature too.
+
+    `hot` are the same cells measured there; a PTAT bias is larger there by `warming`, the ratio of the temperatures.
+    """
+    least = np.array(window(hot.wide_ota, limits)[0] / warming)
+    return float(least * cells.wide_ota.gain_at(least))
 
 
 def _crossing(log_bias: Array, departure: Array, most: float) -> float | None:

@@ -103,10 +103,7 @@ def size_for(
     is length over width: it hardly moves the mismatch, but off-currents go with W / L, so a long transistor takes
     smaller biases and higher temperatures. Raises UnmappableError where the grid ends first.
     """
-    if not 1.0 / LARGEST_ASPECT <= aspect <= LARGEST_ASPECT:
-        raise UnmappableError(
-            [f"aspect is {aspect}; use {1 / LARGEST_ASPECT:g} to {LARGEST_ASPECT:g}, length over width"]
-        )
+    _check_aspect(aspect)
     met: list[Size] = []
     tried: set[tuple[float, float]] = set()
     wanted = _legal(start, aspect, grid)
@@ -124,6 +121,18 @@ def size_for(
             [f"a mismatch of {budget} is not met after {ROUNDS} rounds, the last at {name}; allow a little more"]
         )
     return min(met, key=lambda size: size.width * size.length)
+
+
+def length_of(width: float, aspect: float, grid: Grid) -> float:
+    """The legal length, m, that is `aspect` times a width. Raises UnmappableError for an aspect without meaning."""
+    _check_aspect(aspect)
+    return grid.up(width * aspect)
+
+
+def _check_aspect(aspect: float) -> None:
+    if not 1.0 / LARGEST_ASPECT <= aspect <= LARGEST_ASPECT:
+        limits = f"{1 / LARGEST_ASPECT:g} to {LARGEST_ASPECT:g}"
+        raise UnmappableError([f"aspect is {aspect}; use {limits}, length over width"])
 
 
 def _legal(area: float, aspect: float, grid: Grid) -> tuple[float, float]:
