@@ -1,6 +1,6 @@
 """The test benches of single cells: one deck an analysis, one cell a column."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,8 @@ from mtc_hw.simulate.waveforms import Waveforms
 from mtc_hw.spec import Array
 
 OPTIONS = ("gmin=1e-16", "abstol=1e-16", "vntol=1e-8", "reltol=1e-6", "itl1=500", "itl2=500", "bypass=1")
+TOGETHER = 12
+"""Columns in one deck: the point that converges worst holds up all of a deck."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +62,44 @@ class Bench:
 
     def run(self, template: str, wanted: Sequence[str], end: float | None, **context: object) -> Waveforms:
         """One analysis. Raises SimulatorMissingError without ngspice and DataError when the run fails."""
-        name = self.technology.name
-        shared = common_context(self.technology, self.width, self.length)
-        given = {"title": f"cells of {name}", "options": OPTIONS, "wanted": tuple(wanted)} | context
-        text = render(f"testbench/{template}", shared | given)
-        lint(text)
-        outcome = self.runner([Deck("cells", text, tuple(wanted), end)])[0]
-        if outcome.waveforms is None:
-            raise DataError(f"characterising {name}: {outcome.status}: {outcome.reason}")
-        return outcome.waveforms
+        return self._simulate([self._deck(template, wanted, end, context)])[0]
 
     def sweep(
         self, columns: Sequence[Column], levels: Sequence[Level], low: float, high: float, step: float
     ) -> Swept:
         """The node `in` swept from `low` to `high`, V from ground."""
-        outputs, supplies = ([f"i({source}{i})" for i in range(len(columns))] for source in ("vo", "vd"))
         # Half a step of slack: whether the last point is reached hangs on the rounding of ngspice's sum of steps.
-        end, sweep = high - 0.5 * step, {"low": low, "high": high, "step": step}
-        seen = self.run("cells.cir.j2", [*outputs, *supplies], end, columns=columns, levels=levels, **sweep)
-        current, supply = (np.stack([seen[name] for name in names], axis=1) for names in (outputs, supplies))
-        return Swept(seen.axis, current, -supply)
+        end = high - 0.5 * step
+        context = {"levels": levels, "low": low, "high": high, "step": step}
+        parts = [columns[i : i + TOGETHER] for i in range(0, len(columns), TOGETHER)]
+        names = [[f"i({source}{i})" for source in ("vo", "vd") for i in range(len(part))] for part in parts]
+        seen = self._simulate(
+            [
+                self._deck("cells.cir.j2", wanted, end, context | {"columns": part})
+                for part, wanted in zip(parts, names, strict=True)
+            ]
+        )
+        both = [
+            np.reshape([waves[name] for name in wanted], (2, len(part), -1))
+            for waves, part, wanted in zip(seen, parts, names, strict=True)
+        ]
+        current, supply = np.concatenate(both, axis=1)
+        return Swept(seen[0].axis, current.T, -supply.T)
+
+    def _deck(self, template: str, wanted: Sequence[str], end: float | None, context: Mapping[str, object]) -> Deck:
+        shared = common_context(self.technology, self.width, self.length)
+        given = {"title": f"cells of {self.technology.name}", "options": OPTIONS, "wanted": tuple(wanted)}
+        text = render(f"testbench/{template}", shared | given | dict(context))
+        lint(text)
+        return Deck("cells", text, tuple(wanted), end)
+
+    def _simulate(self, decks: Sequence[Deck]) -> list[Waveforms]:
+        result = []
+        for outcome in self.runner(decks):
+            if outcome.waveforms is None:
+                raise DataError(f"characterising {self.technology.name}: {outcome.status}: {outcome.reason}")
+            result.append(outcome.waveforms)
+        return result
 
 
 @contextmanager
