@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mtc_hw import __version__
+from mtc_hw.cli_characterise import characterise
 from mtc_hw.cli_excitability import excitability
 from mtc_hw.cli_options import (
     AnyLevel,
@@ -124,6 +125,7 @@ app.command(name="montecarlo")(montecarlo)
 app.command(name="compare")(compare)
 app.command(name="calibrate")(calibrate)
 app.command(name="excitability")(excitability)
+app.command(name="characterise")(characterise)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from mtc_hw.neuron_file import preset_names
 
 COMMANDS = {
     "train", "predict", "map", "netlist", "simulate", "montecarlo", "compare", "calibrate", "report", "neuron", "run",
-    "excitability", "doctor", "budget",
+    "excitability", "doctor", "budget", "characterise",
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ LAYERS = [
         "pipeline",
         "doctor",
     ],
-    ["cli_options", "cli_stages", "cli_train", "cli_excitability", "cli", "__main__"],
+    ["cli_options", "cli_stages", "cli_train", "cli_excitability", "cli_characterise", "cli", "__main__"],
 ]
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 HOME = {

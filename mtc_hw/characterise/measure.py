@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mtc_hw.characterise.bench import Bench
+from mtc_hw.characterise.bench import Bench, open_bench
 from mtc_hw.characterise.small_signal import capacitances
 from mtc_hw.characterise.transfer import FILTER_BIAS, LEAK_BIAS, cell, curve, sweep, unit_voltage
 from mtc_hw.hardware.cells import MEASURED, Cells
@@ -43,15 +43,20 @@ def characterise(technology: Technology, width: float, length: float) -> Cells:
 
     Raises SimulatorMissingError without ngspice and DataError when a run fails.
     """
-    bench = Bench(technology, width, length)
+    with open_bench(technology, width, length) as bench:
+        return measure(bench)
+
+
+def measure(bench: Bench) -> Cells:
+    """As `characterise`, on an open bench."""
     sweeps = sweep(bench)
     unit = unit_voltage(sweeps)
     measured = {kind: cell(sweeps, kind, unit) for kind in MEASURED}
     inputs, outputs = capacitances(bench)
     return Cells(
-        technology=technology.digest(),
-        width=width,
-        length=length,
+        technology=bench.technology.digest(),
+        width=bench.width,
+        length=bench.length,
         unit=unit,
         ota=measured["ota"],
         wide_ota=measured["wide_ota"],

@@ -38,7 +38,7 @@ def probe(kind: str, bias: float) -> Probe:
     return Probe(kind, bias, SYNAPSE_INPUT if kind == "synapse" else 0.0)
 
 
-def measure(bench: Bench, probes: Sequence[Probe]) -> SmallSignal:
+def small_signal(bench: Bench, probes: Sequence[Probe]) -> SmallSignal:
     names = [f"i(v{node}{i})" for i in range(len(probes)) for node in ("in", "out", "hold")]
     seen = bench.run("capacitance.cir.j2", names, None, columns=probes, low=LOW, high=HIGH, points=POINTS)
     phasor = np.array([seen[name] + 1j * seen[f"imag({name})"] for name in names])
@@ -52,5 +52,5 @@ def measure(bench: Bench, probes: Sequence[Probe]) -> SmallSignal:
 
 def capacitances(bench: Bench) -> tuple[Array, Array]:
     """Input and output capacitance of every transconductor, F."""
-    seen = measure(bench, [probe(kind, PARASITIC_BIAS) for kind in MEASURED])
+    seen = small_signal(bench, [probe(kind, PARASITIC_BIAS) for kind in MEASURED])
     return seen.input_capacitance, seen.output_capacitance

@@ -19,7 +19,7 @@ SWEEP = 0.3  # V either side of the analog ground
 FITTED = 0.2  # V either side: where the closed form is fitted
 RESOLUTION = 0.02  # V
 # Once V(out) is below V(inn) by a gate-source voltage, the pair's second transistor conducts backwards. The fit
-# leaves that out: from here on at the bias beside it, and further by unit / 2 per e-fold of the bias (weak inversion).
+# leaves that out: from here on at the bias beside it, and further by unit / 2 per e-fold of the bias.
 SATURATED, SATURATED_AT = 0.1, 1e-11  # V, A
 LEVELS = (Level("low", "ref", -0.1), Level("high", "ref", 0.1), Level("upper", "ref", 0.15))
 # A positive and a negative element, alone and driving the node that they sense; a follower that rests below and above
@@ -90,8 +90,8 @@ def sweep(bench: Bench) -> Sweeps:
     keys = [Key(kind, bias, wiring) for kind in MEASURED for bias in biases(kind) for wiring in WIRINGS]
     keys += [_shifted(kind, d, cause, step) for kind in MEASURED for cause, step in STEPS for d in DEVICES[kind]]
     ground = bench.technology.analog_ground
-    axis, currents = bench.sweep([key.column() for key in keys], LEVELS, ground - SWEEP, ground + SWEEP, RESOLUTION)
-    return Sweeps(axis - ground, {key: currents[:, i] / key.bias for i, key in enumerate(keys)})
+    seen = bench.sweep([key.column() for key in keys], LEVELS, ground - SWEEP, ground + SWEEP, RESOLUTION)
+    return Sweeps(seen.axis - ground, {key: seen.current[:, i] / key.bias for i, key in enumerate(keys)})
 
 
 def unit_voltage(sweeps: Sweeps) -> float:

@@ -6,7 +6,7 @@ import pytest
 from scipy.constants import e, k
 
 from mtc_hw.characterise import cells_for, characterise, load_cells, record_path, save_cells
-from mtc_hw.characterise.bench import Bench, Column, Level
+from mtc_hw.characterise.bench import Column, Level, open_bench
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.cells import DEVICES, Cell
 
@@ -50,8 +50,9 @@ def test_the_closed_form_is_what_ngspice_says_elsewhere(technology, cells):
     columns = [Column(kind, 1.3e-9, "a", "in", "c") for kind in ("ota", "wide_ota")]
     columns += [Column(kind, 1.3e-9, "in", "b", "in") for kind in ("ota", "wide_ota")]
     ground = technology.analog_ground
-    axis, seen = Bench(technology, 4e-6, 4e-6).sweep(columns, levels, ground - 0.15, ground + 0.15, 0.05)
-    v = axis - ground
+    with open_bench(technology, 4e-6, 4e-6) as bench:
+        swept = bench.sweep(columns, levels, ground - 0.15, ground + 0.15, 0.05)
+    v, seen = swept.axis - ground, swept.current
     flat = np.ones_like(v)
     for i, cell in enumerate((cells.ota, cells.wide_ota)):
         assert cell.current(1.3e-9, 0.07 * flat, v, 0.11 * flat) == pytest.approx(seen[:, i], abs=0.008 * 1.3e-9)

@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from mtc_hw.cli import main
+
+
+def call(capsys, *arguments) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(["characterise", *map(str, arguments)])
+    seen = capsys.readouterr()
+    return int(stopped.value.code or 0), seen.out, seen.err
+
+
+def test_a_data_sheet_is_written_here_and_printed(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call(capsys, "--size", 2)
+    assert code == 0
+    record = json.loads((tmp_path / "cells-generic-2x2um.json").read_text())
+    assert (record["technology"], record["width"], record["length"]) == ("generic", 2e-6, 2e-6)
+    for cell in record["conditions"][0]["cells"]:
+        assert f"generic {cell}, 27 C, 1.8 V" in out
+    assert out.endswith("data sheet of 1 condition in cells-generic-2x2um.json\n")
+
+
+def test_each_temperature_is_a_condition_and_moves_the_unit_voltage(capsys, tmp_path):
+    path = tmp_path / "sheet.json"
+    code, out, _ = call(capsys, "--temperature", 0, "--temperature", 70, "--out", path, "--json")
+    assert code == 0
+    printed = json.loads(out)
+    assert printed.pop("out") == str(path)
+    assert printed == json.loads(path.read_text())
+    cold, warm = printed["conditions"]
+    assert (cold["temperature"], warm["temperature"]) == (0.0, 70.0)
+    assert warm["unit"] / cold["unit"] == pytest.approx(343.15 / 273.15, rel=0.02)
+
+
+def test_a_temperature_that_no_model_knows_is_refused(capsys, tmp_path):
+    code, out, err = call(capsys, "--temperature", 400, "--out", tmp_path / "sheet.json")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: temperature is 400.0: ")
+    assert not (tmp_path / "sheet.json").exists()
