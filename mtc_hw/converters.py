@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mtc_hw.errors import DataError
-from mtc_hw.hardware.converters import ConverterSizes
+from mtc_hw.hardware.converters import DEFAULT_SIZES, ConverterSizes
 from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.hardware.technology import Technology
@@ -81,6 +81,10 @@ class BiasDacRecord:
         pairs = np.diff(self.code) == 1
         return np.asarray((np.diff(self.middle, axis=1) / (self.gain * self.step)[:, None])[:, pairs] - 1.0)
 
+    def gain_at(self, octave: float) -> float:
+        """Gain of an octave that need not have been measured, by interpolation."""
+        return float(np.interp(octave, self.octave, self.gain))
+
     @property
     def monotone(self) -> bool:
         return bool((np.diff(self.current, axis=1) > 0).all())
@@ -113,7 +117,7 @@ class ReferenceDacRecord:
     @property
     def string_current(self) -> float:
         """Drawn by the string, A: by every converter of the chip together, which share it."""
-        return self.lsb * 2**self.bits / self.sizes.string_resistance
+        return self.lsb * 2.0**self.bits / self.sizes.string_resistance
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +142,7 @@ def major_codes(bits: int) -> Array:
 def measure_bias_dac(
     technology: Technology,
     dac: Dac,
-    sizes: ConverterSizes = ConverterSizes(),
+    sizes: ConverterSizes = DEFAULT_SIZES,
     octaves: Sequence[int] | None = None,
     codes: Array | None = None,
     load: tuple[float, float] = (4e-6, 4e-6),
@@ -146,9 +150,9 @@ def measure_bias_dac(
 ) -> BiasDacRecord:
     """Transfer of a bias converter at its codes and octaves, all of them when None; `codes` begins with 0.
 
-    `load` is the width and length, m, of the OTA whose bias diode is the load. One deck each: the operating point of
-    many converters in one takes ngspice longer than they do one by one. Raises UnmappableError for an ideal converter,
-    DataError when a run fails.
+    `load` is the width and length, m, of the OTA whose bias diode is the load. One deck each: ngspice takes longer
+    for the operating point of many converters in one. Raises UnmappableError for an ideal converter, DataError when a
+    run fails.
     """
     codes = np.arange(dac.limits[1] + 1.0) if codes is None else codes
     chosen = np.arange(dac.octaves + 1.0) if octaves is None else np.array(octaves, dtype=np.float64)
@@ -168,7 +172,7 @@ def measure_bias_dac(
         lsb=dac.lsb,
         octave=chosen,
         code=codes,
-        output=OUTPUT[0] + OUTPUT[2] * np.arange(voltages),
+        output=np.asarray(OUTPUT[0] + OUTPUT[2] * np.arange(voltages, dtype=np.float64)),
         current=clamped[:, :, 0],
         supply=clamped[:, :, 1, voltages // 2],
         loaded=measured[grid.size :, 0, voltages // 2],
@@ -176,7 +180,7 @@ def measure_bias_dac(
 
 
 def measure_reference_dac(
-    technology: Technology, dac: Dac, sizes: ConverterSizes = ConverterSizes(), codes: Array | None = None
+    technology: Technology, dac: Dac, sizes: ConverterSizes = DEFAULT_SIZES, codes: Array | None = None
 ) -> ReferenceDacRecord:
     """Transfer of a reference converter at its codes, all of them when None.
 
@@ -203,7 +207,7 @@ def measure_reference_dac(
     )
 
 
-def measure_sign_switch(technology: Technology, sizes: ConverterSizes = ConverterSizes()) -> SignSwitchRecord:
+def measure_sign_switch(technology: Technology, sizes: ConverterSizes = DEFAULT_SIZES) -> SignSwitchRecord:
     """Drop and leakage of a readout weight's sign switch. Raises DataError when the run fails."""
     context = common_context(technology, sizes.width, sizes.length) | converter_context(technology, sizes, [], 1)
     wanted = ("v(in_positive)", "v(in_negative)", "i(vminus_positive)", "i(vplus_negative)")
@@ -228,24 +232,28 @@ def save_converter(record: BiasDacRecord | ReferenceDacRecord | SignSwitchRecord
 
 def load_bias_dac(path: Path) -> BiasDacRecord:
     """Raises DataError for a file that holds none."""
-    return load_fields(BiasDacRecord, path, "mtc_hw BiasDacRecord", VERSION, REMEDY)
+    record: BiasDacRecord = load_fields(BiasDacRecord, path, "mtc_hw BiasDacRecord", VERSION, REMEDY)
+    return record
 
 
 def load_reference_dac(path: Path) -> ReferenceDacRecord:
     """Raises DataError for a file that holds none."""
-    return load_fields(ReferenceDacRecord, path, "mtc_hw ReferenceDacRecord", VERSION, REMEDY)
+    record: ReferenceDacRecord = load_fields(ReferenceDacRecord, path, "mtc_hw ReferenceDacRecord", VERSION, REMEDY)
+    return record
 
 
 def load_sign_switch(path: Path) -> SignSwitchRecord:
     """Raises DataError for a file that holds none."""
-    return load_fields(SignSwitchRecord, path, "mtc_hw SignSwitchRecord", VERSION, REMEDY)
+    record: SignSwitchRecord = load_fields(SignSwitchRecord, path, "mtc_hw SignSwitchRecord", VERSION, REMEDY)
+    return record
 
 
 def _bias_deck(technology: Technology, context: dict[str, object], instance: Instance, loaded: bool) -> Deck:
     """One converter: its output clamped and swept, or into an OTA's bias diode."""
     low, high, step = OUTPUT
     sweep = {"low": low, "high": high, "step": step, "loaded": loaded, "dac": instance}
-    return _deck("bias converter", technology, "testbench/bias_dac.cir.j2", context | sweep, CURRENTS, high - 0.5 * step)
+    template, end = "testbench/bias_dac.cir.j2", high - 0.5 * step
+    return _deck("bias converter", technology, template, context | sweep, CURRENTS, end)
 
 
 def _deck(

@@ -69,8 +69,11 @@ def bias_cell(dac: Dac) -> str:
     return "bias_dac" if not dac.octaves else f"split_bias_dac_{dac.octaves}"
 
 
-def bias_instance(dac: Dac, code: float) -> Instance:
-    """A bias converter set to `code`, which Dac.encode gives: every bit and octave a port tied to vss or vdd."""
+def bias_instance(dac: Dac, code: float, gain: float = 1.0) -> Instance:
+    """A bias converter set to `code`, which Dac.encode gives: every bit and octave a port tied to vss or vdd.
+
+    `gain` is the converter's measured one at this octave, which its reference current takes out.
+    """
     bits = converter_bits(dac)
     if not float(code).is_integer() or not 0 <= code < (dac.octaves + 1) * 2**bits:
         raise UnmappableError([f"{code} is no code of a {bits}-bit converter of {dac.octaves} octaves"])
@@ -78,7 +81,7 @@ def bias_instance(dac: Dac, code: float) -> Instance:
     on = [ON if fine >> bit & 1 else OFF for bit in range(bits)]
     passing = [OFF if number <= octave else ON for number in range(1, dac.octaves + 1)]
     nodes = ("vss", *on, *map(_complement, on), *passing, *map(_complement, passing))
-    return Instance(bias_cell(dac), nodes, {"lsb": dac.lsb})
+    return Instance(bias_cell(dac), nodes, {"lsb": dac.lsb / gain})
 
 
 def _complement(node: str) -> str:
