@@ -38,9 +38,11 @@ class Instance:
 def converter_context(
     technology: Technology, sizes: ConverterSizes, bias_dacs: Sequence[Dac], reference_bits: int
 ) -> dict[str, object]:
-    """Everything that transistor/bias_dac, reference_dac and weight_dac need beside `common_context`.
+    """All that transistor/bias_dac, reference_dac and weight_dac need beside `common_context`'s pmos and supply.
 
-    `bias_dacs` may repeat: each bits and octaves is one subcircuit. Raises UnmappableError for an ideal converter.
+    Keys: unit, one unit device's Size; bias_dacs, a subcircuit for each bits and octaves among `bias_dacs`, which may
+    repeat; reference_dac, the string's steps and the path of switches. Raises UnmappableError for an ideal converter
+    and for more octaves than a splitter has.
     """
     return {
         "unit": _size(sizes, technology, 1),
@@ -82,6 +84,11 @@ def bias_instance(dac: Dac, code: float, gain: float = 1.0) -> Instance:
     passing = [OFF if number <= octave else ON for number in range(1, dac.octaves + 1)]
     nodes = ("vss", *on, *map(_complement, on), *passing, *map(_complement, passing))
     return Instance(bias_cell(dac), nodes, {"lsb": dac.lsb / gain})
+
+
+def sign_nodes(code: float) -> tuple[str, str]:
+    """Where a readout weight's sign switch is tied: ports `positive` and `negative`. Its magnitude is a bias code."""
+    return ON if code > 0 else OFF, ON if code < 0 else OFF
 
 
 def _complement(node: str) -> str:

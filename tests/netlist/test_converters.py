@@ -5,7 +5,7 @@ import pytest
 from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.converters import DEFAULT_SIZES, device_count
 from mtc_hw.hardware.dac import Dac
-from mtc_hw.netlist.converters import bias_instance, converter_context
+from mtc_hw.netlist.converters import bias_instance, converter_context, sign_nodes
 from mtc_hw.netlist.lint import lint
 from mtc_hw.netlist.render import common_context
 from mtc_hw.netlist.templates import render
@@ -67,6 +67,12 @@ def test_the_netlist_has_the_devices_that_the_area_counts(printed, bits, octaves
     assert sum(fingers) == device_count("bias", bits, octaves).devices
     widths = [float(each) for each in re.findall(r" w=(\S+) l=1.6e-05 nf=", text)]
     assert widths == pytest.approx([DEFAULT_SIZES.width * each for each in fingers])
+
+
+def test_the_sign_names_the_switch():
+    assert sign_nodes(5) == ("vss", "vdd")
+    assert sign_nodes(-5) == ("vdd", "vss")
+    assert sign_nodes(0) == ("vdd", "vdd")  # what a synapse without bias leaks goes to neither
 
 
 def test_converters_alike_are_one_subcircuit(printed):
