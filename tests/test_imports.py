@@ -22,7 +22,7 @@ LAYERS = [
     ["netlist"],
     ["simulate"],
     ["analysis"],
-    ["sources", "characterise", "calibrate", "montecarlo"],
+    ["sources", "characterise", "converters", "calibrate", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     [
         "model",
