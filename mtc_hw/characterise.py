@@ -7,6 +7,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mtc_hw.errors import DataError
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.cells import DEVICES, Cell, Cells
 from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.hardware.technology import Technology
@@ -78,7 +79,7 @@ def characterise(technology: Technology, width: float, length: float) -> Cells:
 
     Raises SimulatorMissingError without ngspice and DataError when a run fails.
     """
-    columns = _columns()
+    columns, technology = _columns(), unit_sized(technology, width, length)
     context = common_context(technology, width, length) | {"options": OPTIONS}
     swept = _run(technology.name, "testbench/cells.cir.j2", context | _sweep_context(technology, columns))
     x = swept.axis - technology.analog_ground
