@@ -13,6 +13,7 @@ from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.errors import DataError
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
@@ -56,8 +57,9 @@ def design_of(
     """
     design = source.design
     if design is None:
-        chosen = load_technology(technology)
-        cells = cells_for(chosen, size * 1e-6, size * 1e-6)
+        side = size * 1e-6
+        chosen = unit_sized(load_technology(technology), side, side)
+        cells = cells_for(chosen, side, side)
         design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits))
     chip = design if seed is None else perturb(design, seed, sample)
     return chip if record is None else apply(load_record(record), chip)

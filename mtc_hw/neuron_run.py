@@ -16,6 +16,7 @@ from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.courses import neuron_course
 from mtc_hw.errors import SpecError
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
@@ -97,6 +98,7 @@ def bare_spec(neuron: NeuronFile) -> ModelSpec:
 
 def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOptions, run: Runner) -> MappedDesign:
     """The mapped neuron, a virtual chip when a seed is given, trimmed as the options say."""
+    technology = unit_sized(technology, options.width, options.length)
     cells = cells_for(technology, options.width, options.length)
     spec = bare_spec(neuron)
     nominal = map_spec(spec, technology, cells, options.mapping)

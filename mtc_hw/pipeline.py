@@ -20,6 +20,7 @@ from mtc_hw.calibration_plan import Plan, load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.findings import Findings, Stage
 from mtc_hw.findings_file import load_findings, save_findings
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.design_file import save_design
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
@@ -109,7 +110,7 @@ def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
     trained, _ = train_and_save(split, training, out, f"mtc-hw run --seed {options.seed}", progress)
     spec = require_spec(trained)
     clock.lap("training")
-    technology = load_technology(options.technology)
+    technology = unit_sized(load_technology(options.technology), options.size, options.size)
     cells = cells_for(technology, options.size, options.size)
     design = map_spec(spec, technology, cells, options.mapping)
     save_design(design, out / "design.json")

@@ -12,6 +12,7 @@ from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.courses import network_course
 from mtc_hw.errors import DataError
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import Technology
@@ -93,6 +94,7 @@ def predict_series(
     if level == "software":
         y = run_spec(spec, inputs).prediction[:, 0]
     else:
+        technology = unit_sized(technology, size, size)
         design = map_spec(spec, technology, cells_for(technology, size, size), mapping)
         y = _in_hardware(design, spec, inputs, level, run)
     return _dated(y, first, float(time[0]), task)

@@ -22,7 +22,8 @@ LAYERS = [
     ["netlist"],
     ["simulate"],
     ["analysis"],
-    ["sources", "characterise", "converters", "calibrate", "montecarlo"],
+    ["sources", "card_bench", "freeze"],
+    ["characterise", "converters", "calibrate", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     [
         "model",

@@ -145,6 +145,8 @@ def _leaves(value: object) -> Iterator[object]:
     """Every array and scalar of nested dataclasses and models, in field order."""
     if isinstance(value, Technology):
         yield value.digest()
+        if value.sizes:  # frozen cards are not in the technology's digest
+            yield value.cards
     elif dataclasses.is_dataclass(value):
         for each in dataclasses.fields(value):
             yield each.name

@@ -38,13 +38,14 @@ class Instance:
 def converter_context(
     technology: Technology, sizes: ConverterSizes, bias_dacs: Sequence[Dac], reference_bits: int
 ) -> dict[str, object]:
-    """All that transistor/bias_dac, reference_dac and weight_dac need beside `common_context`'s pmos and supply.
+    """All that transistor/bias_dac, reference_dac and weight_dac need beside `common_context`'s supply.
 
-    Keys: unit, one unit device's Size; bias_dacs, a subcircuit for each bits and octaves among `bias_dacs`, which may
+    Keys: pmos, the unit device's card; unit, one unit device's Size; bias_dacs, a subcircuit for each bits and octaves among `bias_dacs`, which may
     repeat; reference_dac, the string's steps and the path of switches. Raises UnmappableError for an ideal converter
     and for more octaves than a splitter has.
     """
     return {
+        "pmos": technology.card("pmos", sizes.width, sizes.length),
         "unit": _size(sizes, technology, 1),
         "bias_dacs": [
             _bias_dac(bits, octaves, sizes, technology)

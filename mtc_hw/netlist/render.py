@@ -187,16 +187,35 @@ def common_context(technology: Technology, width: float, length: float) -> dict[
         "supply": technology.supply,
         "analog_ground": technology.analog_ground,
         "temperature": technology.temperature,
-        "nmos": technology.nmos.model,
-        "pmos": technology.pmos.model,
-        "unit_size": _size(width, length, technology.diffusion),
-        "double_size": _size(2.0 * width, length, technology.diffusion),
+        "nmos": "nmos",
+        "pmos": "pmos",
+        "unit_size": device_size(technology, width, length),
+        "double_size": device_size(technology, 2.0 * width, length),
     }
 
 
-def _size(width: float, length: float, diffusion: float) -> dict[str, float]:
-    area, perimeter = width * diffusion, 2.0 * (width + diffusion)
-    return {"width": width, "length": length, "area": area, "perimeter": perimeter}
+@dataclass(frozen=True)
+class DeviceSize:
+    """What a template's `mos` needs of a transistor size: geometry, and the names of both kinds' cards."""
+
+    width: float  # m
+    length: float  # m
+    area: float  # m^2, of source or drain
+    perimeter: float  # m
+    nmos: str
+    pmos: str
+
+
+def device_size(technology: Technology, width: float, length: float) -> DeviceSize:
+    """Raises TechnologyError when the technology is a PDK's and has not been sized for it."""
+    return DeviceSize(
+        width=width,
+        length=length,
+        area=width * technology.diffusion,
+        perimeter=2.0 * (width + technology.diffusion),
+        nmos=technology.card("nmos", width, length),
+        pmos=technology.card("pmos", width, length),
+    )
 
 
 def _initial(design: MappedDesign, view: NeuronView, initial: Initial) -> list[tuple[str, float]]:
