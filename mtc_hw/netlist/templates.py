@@ -61,6 +61,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        auto_reload=False,
     )
     result.filters.update(spice=spice, parameters=parameters, line=checked_line)
     return result
