@@ -1,4 +1,4 @@
-"""What a command is given: a preset or neuron file, a trained network, or a mapped design."""
+"""What a command is given: a preset or neuron file, a trained network, a mapped design or an exported folder."""
 
 import json
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from pathlib import Path
 from mtc_hw.checkpoint import FORMAT as CHECKPOINT
 from mtc_hw.checkpoint import load_spec
 from mtc_hw.errors import DataError
+from mtc_hw.hardware.codes_file import CODES, load_codes
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.design_file import FORMAT as DESIGN
 from mtc_hw.hardware.design_file import load_design
+from mtc_hw.netlist.export_folder import NEURON
 from mtc_hw.neuron_file import NeuronFile, load_neuron, preset_names
 from mtc_hw.resources import folder
 from mtc_hw.spec import ModelSpec
@@ -17,7 +19,7 @@ from mtc_hw.spec import ModelSpec
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Exactly one of the three is there."""
+    """One of the three is there; an exported folder of a preset or neuron file gives its design and the neuron."""
 
     neuron: NeuronFile | None = None
     spec: ModelSpec | None = None
@@ -26,7 +28,7 @@ class Source:
 
 def load_source(name: str) -> Source:
     """By what it is: a preset's name, a .toml file, a shipped network's name, a checkpoint (.safetensors, .json or
-    the folder that `train` wrote), or a design (.json).
+    the folder that `train` wrote), a design (.json), or the folder that `netlist` wrote, with the codes of its table.
 
     Raises DataError or SpecError that say what would have been understood.
     """
@@ -34,6 +36,9 @@ def load_source(name: str) -> Source:
     if name in preset_names() or path.suffix == ".toml":
         return Source(neuron=load_neuron(name))
     shipped = folder("models") / "networks" / f"{name}.json"
+    if (path / CODES).is_file():
+        neuron = load_neuron(str(path / NEURON)) if (path / NEURON).is_file() else None
+        return Source(design=load_codes(path), neuron=neuron)
     if path.is_dir():
         path = path / "network.json"
     elif not path.exists() and shipped.exists():
