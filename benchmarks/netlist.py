@@ -22,7 +22,7 @@ from mtc_hw.spec import ModelSpec, Neurons, Readout
 
 
 def random_spec(count: int, cells: Cells, rng: np.random.Generator) -> ModelSpec:
-    """Neurons of every kind: half of them with slow and ultra-slow elements, a third with a filter in front of fast."""
+    """Neurons of every kind: half of them bursting, a third with a filter in front of the fast element."""
     bursting = rng.random(count) < 0.5
     alpha = rng.uniform(0.5, 3.0, (4, count)) * np.array([np.ones(count), np.ones(count), bursting, bursting])
     tau = np.array(

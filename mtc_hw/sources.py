@@ -47,8 +47,8 @@ def load_source(name: str) -> Source:
         path = path.with_suffix(".json")
     if not path.is_file():
         raise DataError(
-            f"{name!r} is no preset ({', '.join(preset_names())}), neuron file (.toml), checkpoint or design; "
-            "check the path"
+            f"{name!r} is no preset ({', '.join(preset_names())}), neuron file (.toml), checkpoint, design "
+            "or exported folder; check the path"
         )
     kind = _format(path)
     if kind == CHECKPOINT:

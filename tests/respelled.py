@@ -63,7 +63,7 @@ def _element(name: str, nodes: str, master: str, rest: str, names: set[str]) -> 
         case "ccvs":
             return f"{_lettered(name, 'H')} {nodes} {values['probe']} {values['rm']}"
         case "bsource":
-            (quantity, text), = values.items()
+            ((quantity, text),) = values.items()
             return f"{_lettered(name, 'B')} {nodes} {quantity}={_braced(text, names)}"
         case _:
             assigned = "".join(f" {key}={_value(value)}" for key, value in values.items())

@@ -107,7 +107,7 @@ def _call(name: str, nodes: int, given: set[str], book: _Book) -> Iterator[str]:
         yield from (f"{name} has no parameter {each}" for each in sorted(given - book.parameters[name]))
 
 
-_XYCE_VALUE = rf"(?:{NUMBER}|\{{[^{{}}]+\}})"
+_XYCE_VALUE = rf"(?:{NUMBER}[a-zA-Z]*|\{{[^{{}}]+\}})"
 _XYCE_FORMS = {
     "two": re.compile(rf"(?P<name>[RC]\w*) (?P<nodes>\w+ \w+) (?P<value>{_XYCE_VALUE})", re.IGNORECASE),
     "source": re.compile(rf"(?P<name>[VI]\w*) (?P<nodes>\w+ \w+) DC (?P<value>{_XYCE_VALUE})", re.IGNORECASE),

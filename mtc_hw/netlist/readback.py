@@ -50,9 +50,8 @@ def differences(design: MappedDesign, text: str) -> list[str]:
         if row is None:
             result.append(f"neuron {key.neuron} {key.element!r} {key.kind!r} is in the deck only")
         elif _stored(row, code, step, key) != row.stored:
-            result.append(
-                f"neuron {key.neuron} {key.element!r} {key.kind!r}: {code:g} in the deck, {row.code:g} here"
-            )
+            name = f"neuron {key.neuron} {key.element!r} {key.kind!r}"
+            result.append(f"{name}: {code:g} in the deck, {row.code:g} in the design")
     held = {key.neuron for key in found if key.kind in ("bias", "filter")}
     converters = (key for key, row in known.items() if row.dac is not None and key.neuron in held)
     absent = (key for key in converters if key not in found and key.kind in ("bias", "filter", "reference", "input"))

@@ -28,7 +28,9 @@ def figures(text: str) -> tuple[str, list[float]]:
     return NUMBER.sub("#", bare), [float(found) for found in NUMBER.findall(bare)]
 
 
-@pytest.mark.parametrize("name", [f"{deck}.{dialect}" for deck in ("tonic", "two") for dialect in DIALECTS] + ["two.va"])
+@pytest.mark.parametrize(
+    "name", [f"{deck}.{dialect}" for deck in ("tonic", "two") for dialect in DIALECTS] + ["two.va"]
+)
 def test_a_deck_is_the_golden_one(name):
     """`python tests/golden_decks.py` writes them anew. Numbers may differ in the last digits of a logarithm."""
     form, numbers = figures(texts()[name])
