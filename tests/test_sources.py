@@ -38,6 +38,27 @@ def test_the_table_s_codes_count(mapped, network, tmp_path):
         load_source(str(tmp_path))
 
 
+def test_a_deck_in_such_a_folder_gives_its_own_codes(preset, tmp_path):
+    file, _, design = preset("tonic", bits=8)
+    (path,) = write_export([own_deck(design, file, "transistor", 20.0)], design, "transistor", "ngspice", tmp_path)
+    assert load_source(str(path)).design.digest == design.digest
+    text = path.read_text()
+    old = f"bias_dac code={design.bias_code[4, 0]:g} "
+    assert old in text
+    path.write_text(text.replace(old, "bias_dac code=99 "))
+    assert load_source(str(path)).design.bias_code[4, 0] == 99
+    path.write_text(text.replace(old, "bias_dac code=999 "))
+    with pytest.raises(
+        DataError, match=r"neuron_0\.cir gives no codes: neuron 0 'leak' 'bias': code 999 is none of "
+    ):
+        load_source(str(path))
+    (tmp_path / CODES).unlink()
+    with pytest.raises(
+        DataError, match=r"neuron_0\.cir does not stand in a folder that `mtc-hw netlist` wrote; keep "
+    ):
+        load_source(str(path))
+
+
 def test_a_folder_of_neither_kind_says_what_would_do(tmp_path):
     with pytest.raises(DataError, match=r"is no preset .*, checkpoint, design or exported folder; check the path$"):
         load_source(str(tmp_path))

@@ -126,16 +126,16 @@ def load_codes(folder: Path) -> MappedDesign:
     for line, cells in _read(path):
         key = Key(cells["neuron"], cells["element"], cells["kind"])
         if key not in known:
-            wrong.append(f"{path}:{line}: the design has no {_called(key)}")
+            wrong.append(f"{path}:{line}: the design has no {called(key)}")
         elif key in seen:
-            wrong.append(f"{path}:{line}: {_called(key)} is already on line {seen[key]}; keep one")
+            wrong.append(f"{path}:{line}: {called(key)} is already on line {seen[key]}; keep one")
         else:
             found = list(_violations(cells, known[key]))
-            wrong += [f"{path}:{line}: {_called(key)}: {each}" for each in found]
+            wrong += [f"{path}:{line}: {called(key)}: {each}" for each in found]
             if not found:
                 stored[key] = _stored(cells, known[key])
         seen.setdefault(key, line)
-    wrong += [f"{path}: the row of {_called(key)} is missing; export again" for key in known if key not in seen]
+    wrong += [f"{path}: the row of {called(key)} is missing; export again" for key in known if key not in seen]
     if wrong:
         raise DataError("; ".join(wrong[:20]))
     return with_stored(design, stored)
@@ -225,7 +225,8 @@ def _stored(cells: Mapping[str, str], row: Row) -> float:
     return _meant(cells["code"], row.code) + (octave * 2.0**row.dac.bits if row.dac.bits is not None else 0.0)
 
 
-def _called(key: Key) -> str:
+def called(key: Key) -> str:
+    """A row's name in messages."""
     return f"{f'neuron {key.neuron} ' if key.neuron else ''}{key.element!r} {key.kind!r}"
 
 

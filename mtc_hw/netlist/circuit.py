@@ -6,7 +6,8 @@ analysis. Anything else is an error, so that nothing is dropped on the way to an
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from mtc_hw.errors import DeckError
 from mtc_hw.netlist.expression import NUMBER
@@ -22,7 +23,6 @@ _INPUT = rf"(?P<quantity>[vi])\s*=\s*(?:(?P<value>{NUMBER})\s*\*\s*)?pwl\(\s*tim
 class Statement:
     """One logical line. `value` is a number or {expression} as in the deck; for a comment, its text."""
 
-    number: int  # of its first line
     kind: str  # names the macro that writes it
     name: str = ""
     nodes: tuple[str, ...] = ()
@@ -31,6 +31,7 @@ class Statement:
     quantity: str = ""  # v or i, what a B source sets
     parameters: tuple[tuple[str, str], ...] = ()
     points: tuple[str, ...] = ()  # times, s, and values, by turns
+    number: int = 0  # of its first line
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -91,18 +92,18 @@ def parse(text: str) -> list[Statement]:
     Raises DeckError with every line that is none of the forms above.
     """
     found, wrong = [], []
-    for number, line in _lines(text):
-        statement = _statement(number, line)
+    for number, line in logical_lines(text):
+        statement = _statement(line)
         if statement is None:
             wrong.append(f"line {number}: {line[:60]!r} has no counterpart in other dialects")
         else:
-            found.append(statement)
+            found.append(replace(statement, number=number))
     if wrong:
         raise DeckError("; ".join(wrong[:20]))
     return found
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Logical lines, continuations joined; the title and every comment as a line that starts with `*`."""
     result: list[tuple[int, list[str]]] = []
     open_line: list[str] | None = None
@@ -118,29 +119,30 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     return ((number, " ".join(parts)) for number, parts in result)
 
 
-def _statement(number: int, line: str) -> Statement | None:
+@lru_cache(maxsize=8192)
+def _statement(line: str) -> Statement | None:
+    """A logical line, without its number: most lines of a network's decks are the same."""
     if not line:
-        return Statement(number, "blank")
+        return Statement("blank")
     if line.startswith("*"):
-        return Statement(number, "comment", value=line[1:].rstrip("\\ "))
+        return Statement("comment", value=line[1:].rstrip("\\ "))
     for kind, form in _FORMS:
         if found := form.fullmatch(line):
-            return _filled(Statement(number, kind), found.groupdict())
+            return _filled(kind, found.groupdict())
     return None
 
 
-def _filled(bare: Statement, groups: dict[str, str | None]) -> Statement | None:
+def _filled(kind: str, groups: dict[str, str | None]) -> Statement | None:
     text = {name: value or "" for name, value in groups.items()}
     points = tuple(re.split(r"[\s,]+", text.get("points", "").strip())) if "points" in text else ()
     if len(points) % 2 or not all(re.fullmatch(NUMBER, point) for point in points):
         return None
     return Statement(
-        bare.number,
-        bare.kind,
+        kind,
         name=text.get("name", ""),
         nodes=tuple(text.get("nodes", "").split()),
         master=text.get("master", ""),
-        value=text.get("value", "").strip(),
+        value=text.get("value", "").strip() or ("1" if kind == "table" else ""),
         quantity=text.get("quantity", "").lower(),
         parameters=_assignments(text),
         points=points or tuple(text.get("times", "").split()),

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from mtc_hw.errors import DeckError
@@ -77,15 +78,30 @@ def export(deck: Deck, dialect: Dialect) -> Deck:
     if dialect == "ngspice":
         return deck
     statements = parse(deck.text)
-    settings = _settings(statements)
-    spelled = [_adapted(_canonical(each, statements), dialect) for each in statements]
-    if dialect == "spectre":
-        spelled = [each for statement in spelled for each in _with_sensors(statement)]
-    head, *rest = (_printed(each, dialect, settings) for each in spelled)
-    origin = _printed(Statement(1, "origin", value=deck.digest[:16]), dialect, settings)
-    text = "\n".join([head, origin, *rest]).rstrip("\n") + "\n"
+    settings = tuple(_settings(statements).items())
+    origin = Statement("origin", value=deck.digest[:16], number=1)
+    title, *rest = (_canonical(each, statements) for each in statements)
+    text = "\n".join(_checked(each, dialect, settings) for each in (title, origin, *rest)).rstrip("\n") + "\n"
     check(text, dialect)
     return replace(deck, text=text)
+
+
+_Settings = tuple[tuple[str, str], ...]
+
+
+def _checked(statement: Statement, dialect: Dialect, settings: _Settings) -> str:
+    """A statement's text in the dialect. Raises DeckError with the line."""
+    try:
+        return _text(replace(statement, number=0), dialect, settings)
+    except DeckError as error:
+        raise DeckError(f"line {statement.number}: {error} in dialect {dialect}") from None
+
+
+@lru_cache(maxsize=8192)
+def _text(statement: Statement, dialect: Dialect, settings: _Settings) -> str:
+    adapted = _adapted(statement, dialect)
+    parts = _with_sensors(adapted) if dialect == "spectre" else [adapted]
+    return "\n".join(_printed(each, dialect, dict(settings)) for each in parts)
 
 
 def _settings(statements: list[Statement]) -> dict[str, str]:
@@ -110,16 +126,13 @@ def _canonical(statement: Statement, statements: list[Statement]) -> Statement:
 
 
 def _adapted(statement: Statement, dialect: Dialect) -> Statement:
-    """Values, parameters and master in the dialect's spelling. Raises DeckError with the line."""
+    """Values, parameters and master in the dialect's spelling."""
     spelling, kind = _SPELLINGS[dialect], statement.kind
-    if kind in ("comment", "blank", "options", "save", "initial", "transient"):
+    if kind in ("comment", "blank", "origin", "options", "save", "initial", "transient"):
         return statement
-    try:
-        parameters = tuple((name, spelling.value(value)) for name, value in statement.parameters)
-        adapted = replace(statement, value=spelling.value(statement.value), parameters=parameters)
-        return _SPECTRE_FORMS[kind](adapted) if dialect == "spectre" and kind in _SPECTRE_FORMS else adapted
-    except DeckError as error:
-        raise DeckError(f"line {statement.number}: {error} in dialect {dialect}") from None
+    parameters = tuple((name, spelling.value(value)) for name, value in statement.parameters)
+    adapted = replace(statement, value=spelling.value(statement.value), parameters=parameters)
+    return _SPECTRE_FORMS[kind](adapted) if dialect == "spectre" and kind in _SPECTRE_FORMS else adapted
 
 
 def _spectre_model(card: Statement) -> Statement:
@@ -133,7 +146,7 @@ def _spectre_model(card: Statement) -> Statement:
 
 def _spectre_wave(table: Statement) -> Statement:
     """Spectre's sources take the values themselves, not a factor; they are named by quantity."""
-    factor = float(table.value or 1.0)
+    factor = float(table.value)
     values = tuple(word for t, x in table.pairs for word in (t, spice(factor * float(x))))
     return replace(table, points=values)
 
@@ -144,9 +157,8 @@ _SPECTRE_FORMS: Mapping[str, Callable[[Statement], Statement]] = {"model": _spec
 def _with_sensors(statement: Statement) -> list[Statement]:
     """A B source that reads currents, with an element for each that turns it into a voltage."""
     found = re.findall(r"\bv\(sensed_(\w+)\)", statement.value) if statement.kind == "behavioural" else []
-    bare = Statement(statement.number, "sensor")
     sensors = [
-        replace(bare, name=f"{statement.name}_{name}", nodes=(f"sensed_{name}", "0"), master=name)
+        Statement("sensor", name=f"{statement.name}_{name}", nodes=(f"sensed_{name}", "0"), master=name)
         for name in dict.fromkeys(found)
     ]
     return [*sensors, statement]
@@ -155,7 +167,7 @@ def _with_sensors(statement: Statement) -> list[Statement]:
 def _printed(statement: Statement, dialect: Dialect, settings: Mapping[str, Any]) -> str:
     macro = macros(f"dialects/{dialect}.j2").get(statement.kind)
     if macro is None:
-        raise DeckError(f"line {statement.number}: a {statement.kind} has no counterpart in dialect {dialect}")
+        raise DeckError(f"a {statement.kind} has no counterpart")
     text = macro(statement, settings).rstrip("\n")
     return text if statement.kind in ("comment", "blank") else "\n".join(map(_wrapped, text.split("\n")))
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mtc_hw import __version__
 from mtc_hw.errors import DeckError
-from mtc_hw.hardware.codes_file import save_codes
+from mtc_hw.hardware.codes_file import rows_of, save_codes
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.netlist.deck import Deck, write_decks
 from mtc_hw.netlist.dialects import EXTENSION, Dialect, export
+from mtc_hw.netlist.readback import differences
 from mtc_hw.netlist.templates import render
 from mtc_hw.netlist.verilog import verilog_cards, verilog_module
 from mtc_hw.netlist.views import Level
@@ -44,8 +45,12 @@ def write_export(
 ) -> list[Path]:
     """Everything of one export; gives the paths of the decks. A preset or file comes along as `neuron.toml`.
 
-    Raises DeckError for a deck that the dialect cannot express.
+    Raises DeckError for a deck whose codes are not the design's, and for one that the dialect cannot express.
     """
+    known = rows_of(design)
+    for deck in decks:
+        if found := differences(known, deck.text):
+            raise DeckError(f"deck {deck.name} is not of this design: {'; '.join(found[:5])}")
     exported = [export(deck, dialect) for deck in decks]
     if dialect == "ngspice":
         paths = write_decks(exported, folder)

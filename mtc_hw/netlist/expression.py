@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from mtc_hw.errors import DeckError
 
@@ -31,14 +31,14 @@ class Formula:
     tree: ast.Expression
     accesses: tuple[Access, ...]
 
-    @property
+    @cached_property
     def names(self) -> set[str]:
         """Parameters and `time`."""
         called = {id(node.func) for node in ast.walk(self.tree) if isinstance(node, ast.Call)}
         names = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and id(node) not in called}
         return {name for name in names if not _HELD.fullmatch(name)}
 
-    @property
+    @cached_property
     def functions(self) -> set[str]:
         calls = (node.func for node in ast.walk(self.tree) if isinstance(node, ast.Call))
         return {called.id for called in calls if isinstance(called, ast.Name)}

@@ -7,6 +7,7 @@ Circuit Simulator Reference, cut down to the statements that our decks hold.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mtc_hw.errors import DeckError
 from mtc_hw.netlist.circuit import parse
@@ -126,7 +127,7 @@ _XYCE_FORMS = {
         re.IGNORECASE,
     ),
 }
-_XYCE_COMMANDS = {
+_XYCE_FORMS |= {
     ".subckt": re.compile(rf"\.subckt (?P<name>\w+) (?P<nodes>{_NODES})(?: PARAMS:(?P<parameters>(?: \w+=\S+)+))?"),
     ".ends": re.compile(r"\.ends (?P<name>\w+)"),
     ".model": re.compile(r"\.model (?P<name>\w+) [np]mos(?P<parameters>(?: \w+=\S+)+)", re.IGNORECASE),
@@ -143,8 +144,8 @@ def _xyce(text: str) -> Iterator[str]:
     title, *lines = [(1, text.splitlines()[0]), *_logical("\n" + text.partition("\n")[2], "*")]
     if not title[1].startswith("*"):
         yield "line 1: the title is no comment"
-    forms = _XYCE_COMMANDS | _XYCE_FORMS
-    yield from _walk(lines, forms, _xyce_line, _book(lines, forms[".subckt"], forms[".model"]))
+    book = _book(lines, _XYCE_FORMS[".subckt"], _XYCE_FORMS[".model"])
+    yield from _walk(lines, False, _xyce_line, book)
     if not lines or lines[-1][1] != ".end":
         yield "the last line is not .end"
 
@@ -193,7 +194,7 @@ def _spectre(text: str) -> Iterator[str]:
     if not text.startswith("//") or [line for _, line in lines[:2]] != ["simulator lang=spectre", "global 0"]:
         yield "line 1: a comment, the language and the ground come first"
     book = _book(lines, _SPECTRE_FORMS["subckt"], _SPECTRE_FORMS["model"])
-    yield from _walk(lines, _SPECTRE_FORMS, _spectre_line, book)
+    yield from _walk(lines, True, _spectre_line, book)
     if sum(bool(_SPECTRE_FORMS["transient"].fullmatch(line)) for _, line in lines) != 1:
         yield "there is not one transient analysis"
 
@@ -250,14 +251,12 @@ def _book(lines: list[tuple[int, str]], subckt: re.Pattern[str], model: re.Patte
     return book
 
 
-def _walk(
-    lines: list[tuple[int, str]], forms: Mapping[str, re.Pattern[str]], examine: _Line, book: _Book
-) -> Iterator[str]:
+def _walk(lines: list[tuple[int, str]], spectre: bool, examine: _Line, book: _Book) -> Iterator[str]:
     """Every line against its form, names once a scope, scopes closed."""
     top = _Scope(nodes={"0"})
     scope = top
     for number, line in lines:
-        kind, found = next(((k, f) for k, form in forms.items() if (f := form.fullmatch(line))), ("", None))
+        kind, found = _form(line, spectre)
         if found is None:
             yield f"line {number}: {line[:60]!r} is not understood"
             continue
@@ -276,6 +275,13 @@ def _walk(
         yield from (f"line {number}: {each}" for each in _entered(kind, found, scope))
     if scope is not top:
         yield f"subcircuit {scope.name} is not closed"
+
+
+@lru_cache(maxsize=8192)
+def _form(line: str, spectre: bool) -> tuple[str, re.Match[str] | None]:
+    """The form of a line; most lines of a network's decks are the same."""
+    forms = _SPECTRE_FORMS if spectre else _XYCE_FORMS
+    return next(((kind, found) for kind, form in forms.items() if (found := form.fullmatch(line))), ("", None))
 
 
 def _entered(kind: str, found: re.Match[str], scope: _Scope) -> Iterator[str]:

@@ -136,3 +136,13 @@ def test_a_comment_never_continues():
     deck = tonic()[1]
     text = deck.text.replace("\n\n", "\n* ends in a backslash \\\n", 1)
     assert "// ends in a backslash\n" in export(dataclasses.replace(deck, text=text), "spectre").text
+
+
+@pytest.mark.parametrize(
+    ("dialect", "said"), [("xyce", "V={1*fasttable(time, 0, 0.5, "), ("spectre", "wave=[ 0 0.5 ")]
+)
+def test_an_input_without_a_factor_has_the_factor_one(dialect, said):
+    deck = two()[1]
+    text = re.sub(r"v=\S+?\*pwl\(time,0,0,", "v=pwl(time,0,0.5,", deck.text)
+    assert text != deck.text
+    assert said in export(dataclasses.replace(deck, text=text), dialect).text

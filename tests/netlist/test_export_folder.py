@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from hashlib import sha256
 
@@ -5,7 +6,7 @@ import pytest
 
 from mtc_hw import __version__
 from mtc_hw.errors import DeckError
-from mtc_hw.hardware.codes_file import load_codes
+from mtc_hw.hardware.codes_file import load_codes, rows_of
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.netlist.dialects import DIALECTS, EXTENSION, export
 from mtc_hw.netlist.export_folder import ideal_converters, write_export
@@ -68,7 +69,7 @@ def test_a_neuron_s_own_file_comes_along(preset, tmp_path):
     write_export([deck], design, "transistor", "ngspice", tmp_path, file)
     again = load_neuron(str(tmp_path / "neuron.toml"))
     assert own_deck(load_codes(tmp_path), again, "transistor", 20.0) == deck
-    assert differences(design, (tmp_path / "neuron_0.cir").read_text()) == []
+    assert differences(rows_of(design), (tmp_path / "neuron_0.cir").read_text()) == []
 
 
 def test_exact_codes_are_called_so(mapped, network, tmp_path):
@@ -84,6 +85,18 @@ def test_a_converter_with_a_transistor_is_not_ideal():
         ".subckt nested_dac out vdd code=0\nX1 out vdd ladder\n.ends nested_dac\n"
     )
     assert ideal_converters(text) == ["bias_dac"]
+
+
+def test_a_deck_of_another_design_is_refused(mapped, network, tmp_path):
+    design, other = mapped(network, bits=8), mapped(network, bits=6)
+    with pytest.raises(DeckError, match=r"^deck neuron_0 is not of this design: |: lsb is .*, no octave of "):
+        write_export(decks_of(other), design, "transistor", "ngspice", tmp_path)
+    codes = design.offset_code + 1
+    with pytest.raises(DeckError, match=r"^deck neuron_0 is not of this design: neuron 0 'offset' 'offset': "):
+        write_export(
+            decks_of(dataclasses.replace(design, offset_code=codes)), design, "transistor", "ngspice", tmp_path
+        )
+    assert not (tmp_path / "codes.csv").exists()
 
 
 def test_an_export_without_decks_is_refused(mapped, network, tmp_path):
