@@ -16,10 +16,13 @@ from mtc_hw.netlist.lint import lint
 
 FUNCTIONS = {"tanh", "min", "max", "exp", "abs", "sqrt"}
 SPECTRE_RESERVED = {
-    "altergroup", "assert", "correlate", "else", "end", "ends", "export", "for", "function", "global", "ic", "if",
-    "inline", "invisible", "keep", "library", "local", "march", "model", "nodeset", "parameters", "paramset", "plot",
-    "print", "real", "return", "save", "sens", "simulator", "statistics", "subckt", "to", "truncate", "vary",
+    "altergroup", "correlate", "else", "end", "ends", "export", "for", "freq", "function", "global", "ic", "if", "in",
+    "inline", "input", "invisible", "library", "local", "march", "model", "nodeset", "out", "output", "parameters",
+    "paramset", "plot", "print", "protect", "pwr", "real", "return", "save", "scalem", "sens", "simulator",
+    "statistics", "subckt", "temp", "temper", "time", "tnom", "to", "truncate", "unprotect", "vary", "visible",
 }  # fmt: skip
+"""Spectre's words that no instance, subcircuit, model or analysis may be called; a node or parameter may."""
+
 SPECTRE_PRIMITIVES = {
     "resistor": (2, {"r"}),
     "capacitor": (2, {"c"}),
@@ -201,8 +204,8 @@ def _spectre(text: str) -> Iterator[str]:
 
 def _spectre_line(kind: str, found: re.Match[str], scope: _Scope, book: _Book) -> Iterator[str]:
     groups = {name: value or "" for name, value in found.groupdict().items()}
-    words = {groups.get("name", ""), *groups.get("nodes", "").split()}
-    yield from (f"{word} is a reserved word" for word in sorted(words & SPECTRE_RESERVED))
+    if groups.get("name") in SPECTRE_RESERVED:
+        yield f"{groups['name']} is a reserved word"
     assigned = dict(_PARAMETERS.findall(groups.get("parameters", "")))
     if kind == "instance":
         yield from _spectre_instance(groups, assigned, scope, book)
