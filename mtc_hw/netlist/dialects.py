@@ -78,6 +78,8 @@ def export(deck: Deck, dialect: Dialect) -> Deck:
     if dialect == "ngspice":
         return deck
     statements = parse(deck.text)
+    if not statements:
+        raise DeckError(f"deck {deck.name} is empty")
     settings = tuple(_settings(statements).items())
     origin = Statement("origin", value=deck.digest[:16], number=1)
     title, *rest = (_canonical(each, statements) for each in statements)

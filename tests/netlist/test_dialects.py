@@ -146,3 +146,8 @@ def test_an_input_without_a_factor_has_the_factor_one(dialect, said):
     text = re.sub(r"v=\S+?\*pwl\(time,0,0,", "v=pwl(time,0,0.5,", deck.text)
     assert text != deck.text
     assert said in export(dataclasses.replace(deck, text=text), dialect).text
+
+
+def test_an_empty_deck_is_refused():
+    with pytest.raises(DeckError, match=r"^deck nothing is empty$"):
+        export(Deck("nothing", "", (), None), "xyce")
