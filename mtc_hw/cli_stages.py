@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mtc_hw.cli_options import (
+    AnyDialect,
     ChipSeed,
     Duration,
     Given,
@@ -112,6 +113,7 @@ def netlist(
     given: Given,
     out: Out = Path("deck"),
     level: Level = "transistor",
+    dialect: AnyDialect = "ngspice",
     duration: Duration = 1250.0,
     bits: MappedBits = 8,
     technology: Technology = "generic",
@@ -122,19 +124,22 @@ def netlist(
     record: Record = None,
     as_json: Json = False,
 ) -> None:
-    """Export decks that plain `ngspice -b` runs.
+    """Export decks for ngspice, Xyce or Spectre, with their codes as a table, a Verilog-A neuron and a README.
 
-    Example: mtc-hw netlist net/network.json --level transistor --out deck
+    The folder can be given to any command in place of a design: the codes are then those of its table.
+
+    Example: mtc-hw netlist net/network.json --level transistor --dialect spectre --out deck
     """
     from mtc_hw.exports import decks_of, design_of
-    from mtc_hw.netlist.deck import write_decks
+    from mtc_hw.netlist.export_folder import write_export
     from mtc_hw.sources import load_source
 
     source = load_source(given)
     design = design_of(source, bits, technology, size, seed, sample, record)
-    paths = write_decks(decks_of(source, design, level, duration, whole=whole), out)
-    values = {"decks": [str(path) for path in paths], "design_digest": design.digest}
-    emit(as_json, values, f"{len(paths)} deck{'s' if len(paths) > 1 else ''} in {out}")
+    decks = decks_of(source, design, level, duration, whole=whole)
+    paths = write_export(decks, design, level, dialect, out, source.neuron)
+    values = {"decks": [str(path) for path in paths], "design_digest": design.digest, "dialect": dialect}
+    emit(as_json, values, f"{len(paths)} deck{'s' if len(paths) > 1 else ''} for {dialect} in {out}")
 
 
 def simulate(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,6 +34,12 @@ class Series:
 
     values: Array  # (T, inputs)
     spacing: float  # tau_m
+
+    def __post_init__(self) -> None:
+        # Its text is made once for all neurons, so the values must not change afterwards.
+        values = np.array(self.values, dtype=np.float64)
+        values.setflags(write=False)
+        object.__setattr__(self, "values", values)
 
 
 EDGE = 1e-3  # tau_m: how long a current step takes
@@ -251,6 +258,7 @@ def _stimulus(
     return idle + [f"Iin_{view.index} 0 v_{view.index} pwl({pairs})" for view in views]
 
 
+@lru_cache(maxsize=16)
 def _interpolation(series: Series, column: int, duration: float, second: float) -> str:
     """pwl(time, ...) inside a B source: found by bisection and no breakpoints, unlike a PWL source's."""
     count = min(int(np.ceil(duration / series.spacing)) + 2, len(series.values))
