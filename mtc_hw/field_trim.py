@@ -195,8 +195,8 @@ def _turn(knobs: list[Knob], error: Array, accuracy: float) -> None:
     """The changes that undo most of the error, among those that the converters have, written to their places."""
     effect = np.stack([knob.effect for knob in knobs], axis=1)
     prior = accuracy / np.array([knob.width for knob in knobs])
-    inverse = np.linalg.inv(effect.T @ effect + len(error) * np.diag(prior**2))
-    change = inverse @ (effect.T @ error)
+    inverse = np.asarray(np.linalg.inv(effect.T @ effect + len(error) * np.diag(prior**2)), dtype=np.float64)
+    change = np.asarray(inverse @ (effect.T @ error), dtype=np.float64)
 
     def nearest(index: int, value: float) -> float:
         knob = knobs[index]

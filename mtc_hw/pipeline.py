@@ -18,6 +18,8 @@ from mtc_hw.analysis.yields import Yield, clopper_pearson
 from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, save_record, with_readout
 from mtc_hw.calibration_plan import Plan, load_plan
 from mtc_hw.characterise import cells_for
+from mtc_hw.course import Course
+from mtc_hw.courses import task_course
 from mtc_hw.findings import Findings, Stage
 from mtc_hw.findings_file import load_findings, save_findings
 from mtc_hw.freeze import unit_sized
@@ -116,7 +118,9 @@ def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
     save_design(design, out / "design.json")
     clock.lap("mapping")
     with open_workers(Workers(jobs=options.jobs)) as run:
-        chain = Chain(options, split, spec, design, load_plan("dc"), task_course(spec, split), watched(run, "neurons", progress))
+        chain = Chain(
+            options, split, spec, design, load_plan("dc"), task_course(spec, split), watched(run, "neurons", progress)
+        )
         findings = _findings(chain, trained, _simulate(chain, out, say, clock), clock.seconds)
     save_findings(findings, out)
     findings = load_findings(out)  # as `mtc-hw report` does, so that it writes the same page

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from PySpice.Spice.NgSpice.Shared import FFI, NgSpiceShared, ffi, ffi_string_utf8
 
-
 SCALES = ("time", "v-sweep", "i-sweep")
 """Names of what a transient or a DC sweep runs over."""
 
