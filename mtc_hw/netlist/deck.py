@@ -48,8 +48,8 @@ def write_decks(decks: Sequence[Deck], folder: Path) -> list[Path]:
 def read_deck(path: Path) -> Deck:
     """A deck from disk, linted: what it saves and how long it runs are its own .save and .tran lines.
 
-    Raises DeckError when it cannot be read, is for another simulator, holds what a deck must not hold, or lacks one of
-    these lines.
+    Raises DeckError when it cannot be read, is for another simulator, holds what a deck must not hold, or lacks one
+    of these lines.
     """
     try:
         text = path.read_text(encoding="ascii")
