@@ -13,9 +13,7 @@ from mtc_hw.netlist.circuit import logical_lines
 
 _SUFFIXES = {"_bias": "bias", "_reference": "reference"}
 _SCOPE = re.compile(r"\.(?:subckt neuron_(?P<neuron>\d+)|subckt|ends)\b.*", re.IGNORECASE)
-_CALL = re.compile(
-    r"X(?P<name>\w+)(?P<nodes>(?: \w+)+?) (?P<master>\w+)(?P<parameters>(?: \w+=\S+)*)", re.IGNORECASE
-)
+_CALL = re.compile(r"X(?P<name>\w+)(?P<nodes>(?: \w+)+?) (?P<master>\w+)(?P<parameters>(?: \w+=\S+)*)", re.IGNORECASE)
 _INPUT, _SYNAPSE = re.compile(r"input_\d+"), re.compile(r"synapse_(?P<output>\d+)_(?P<neuron>\d+)")
 _POLE = re.compile(r"(?P<pole>pole_\d+)_\d+")
 
