@@ -43,7 +43,7 @@ def with_deck(design: MappedDesign, text: str) -> MappedDesign:
             raise DeckError(f"the design has no {called(key)}")
         stored[key] = _stored(known[key], code, step, key)
     if not stored:
-        raise DeckError("no converter's code is in it")
+        raise DeckError("no converter's code is in it; give an ngspice deck")
     return with_stored(design, stored)
 
 

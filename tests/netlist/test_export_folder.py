@@ -8,6 +8,7 @@ from mtc_hw import __version__
 from mtc_hw.errors import DeckError
 from mtc_hw.hardware.codes_file import load_codes, rows_of
 from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.netlist.deck import read_deck
 from mtc_hw.netlist.dialects import DIALECTS, EXTENSION, export
 from mtc_hw.netlist.export_folder import ideal_converters, write_export
 from mtc_hw.netlist.grammar import check
@@ -97,6 +98,14 @@ def test_a_deck_of_another_design_is_refused(mapped, network, tmp_path):
             decks_of(dataclasses.replace(design, offset_code=codes)), design, "transistor", "ngspice", tmp_path
         )
     assert not (tmp_path / "codes.csv").exists()
+
+
+def test_a_deck_for_xyce_is_not_run_in_ngspice(mapped, network, tmp_path):
+    design = mapped(network, bits=8)
+    path = write_export(decks_of(design), design, "transistor", "xyce", tmp_path)[0]
+    said = r"^deck \S+neuron_0\.cir is for Xyce; run it there, or export it again with --dialect ngspice$"
+    with pytest.raises(DeckError, match=said):
+        read_deck(path)
 
 
 def test_an_export_without_decks_is_refused(mapped, network, tmp_path):

@@ -87,7 +87,7 @@ def test_a_converter_that_the_design_has_not_is_found(mapped, network):
             "bias_dac code=inf",
             r"^line \d+: Xfast_negative_bias has no code= and lsb= that are ",
         ),
-        (r"^X.*$", "", r"^no converter's code is in it$"),
+        (r"^X.*$", "", r"^no converter's code is in it; give an ngspice deck$"),
         (r"bias_dac code=\d+", "bias_dac", r"^line \d+: Xfast_negative_bias has no code= and lsb= that are numbers$"),
         (r"^Xinput_0", "Xinput_7", r"^the design has no neuron 2 'input_7' 'input'$"),
         (r"neuron_2\b", "neuron_9", r"^the design has no neuron 9 'fast_negative' 'bias'$"),

@@ -12,6 +12,7 @@ from mtc_hw.netlist.dialects import DIALECTS
 from mtc_hw.netlist.verilog import verilog_cards, verilog_module
 from mtc_hw.simulate.ode import _Constants, _flow
 
+NODES = ("v", "u_fast", "u_slow", "u_ultraslow")
 FLOWS = ("drift", "slow_flow", "ultraslow_flow", "fast_flow")
 DECLARED = "  real x, fast, slow, ultraslow, drift, fast_flow, slow_flow, ultraslow_flow;\n"
 
@@ -71,6 +72,14 @@ def derivative(neurons, state, current) -> list[float]:
     constants = _Constants.of(neurons, 0)
     held = state if neurons.tau[0, 0] > 0 else state[:3]
     return list(_flow(np.array(held), 0.0, lambda time: current, constants))
+
+
+def test_a_bare_neuron_s_module_compiles(compiled, preset):
+    _, _, design = preset("bursting", bits=8)
+    text = verilog_module(design)
+    assert "module mtc_neuron(v, u_fast, u_slow, u_ultraslow, ref);\n" in text
+    found = flows(compiled(text), settings(verilog_cards(design, "ngspice"), 0), dict.fromkeys(NODES, -1.0))
+    assert np.isfinite(list(found.values())).all() and found["fast_flow"] == 0.0
 
 
 def test_the_module_has_a_port_for_each_input_and_a_card_for_each_neuron(mapped, network):
