@@ -20,11 +20,12 @@ lint: setup
 	$(RUN) mypy
 
 bench: setup
-	@set -e; for name in kernel training; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
+	@set -e; for name in kernel training netlist; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
 
-# A CPU build's version carries "+cpu", which no other machine could resolve.
+# A CPU build's version carries "+cpu", which no other machine could resolve; VerilogAE has no wheels for newer Pythons.
+X86 := ; python_version < "3.12" and platform_machine == "x86_64"
 lock: setup
-	{ head -n 1 requirements.lock; $(RUN) pip freeze --exclude-editable | sed 's/+cpu$$//'; } > requirements.lock.new
+	{ head -n 1 requirements.lock; $(RUN) pip freeze --exclude-editable | sed -e 's/+cpu$$//' -e 's/^verilogae==.*/& $(X86)/'; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 clean:

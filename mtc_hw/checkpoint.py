@@ -89,17 +89,18 @@ def _document(file: Path) -> dict[str, Any]:
 
 
 def _spec(header: dict[str, Any], arrays: dict[str, Any]) -> ModelSpec:
-    leak, follower = (None if c is None else Curve(**c) for c in (header["curves"][n] for n in ("leak", "filter")))
+    curves = {name: None if curve is None else Curve(**curve) for name, curve in header["curves"].items()}
     fields = {name: arrays[name] for name in ("alpha", "delta", "tau", "leak", "rest", "offset")}
     readout = None
     if header["readout_tau"] is not None:
         readout = Readout(arrays["readout.weights"], arrays["readout.offset"], header["readout_tau"])
     return ModelSpec(
-        neurons=Neurons(**fields, leak_curve=leak, filter_curve=follower),
+        neurons=Neurons(**fields, leak_curve=curves["leak"], filter_curve=curves["filter"]),
         weights=arrays["weights"],
         bias=arrays["bias"],
         synapse=_synapse(header["synapse"]),
         readout=readout,
+        input_curve=curves.get("input"),
         task=None if header["task"] is None else Task(**header["task"]),
         step=header["step"],
         integrator=header["integrator"],

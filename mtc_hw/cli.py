@@ -25,7 +25,7 @@ from mtc_hw.cli_options import (
     Technology,
     emit,
 )
-from mtc_hw.cli_stages import calibrate, compare, map_, montecarlo, netlist, simulate
+from mtc_hw.cli_stages import budget_, calibrate, compare, map_, montecarlo, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
 
@@ -118,6 +118,7 @@ def predict(
 
 
 app.command(name="map")(map_)
+app.command(name="budget")(budget_)
 app.command(name="netlist")(netlist)
 app.command(name="simulate")(simulate)
 app.command(name="montecarlo")(montecarlo)

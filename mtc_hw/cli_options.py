@@ -21,7 +21,8 @@ Size = Annotated[float, typer.Option(min=0.2, max=100.0, help="Width and length 
 ChipSeed = Annotated[int | None, typer.Option(help="Root seed of a virtual chip; no mismatch when not given.")]
 Sample = Annotated[int, typer.Option(min=0, help="Number of the virtual chip of that seed.")]
 Record = Annotated[Path | None, typer.Option(help="Calibration whose codes to use; that of this very design.")]
-Given = Annotated[str, typer.Argument(help="Preset, neuron file (.toml), checkpoint or design.")]
+AnyDialect = Annotated[Literal["ngspice", "xyce", "spectre"], typer.Option("--dialect", help="For which simulator.")]
+Given = Annotated[str, typer.Argument(help="Preset, neuron file (.toml), checkpoint, design or exported folder.")]
 
 
 def emit(as_json: bool, values: dict[str, Any], text: str) -> None:

@@ -8,13 +8,17 @@ import numpy as np
 
 from mtc_hw.analysis.compare import Comparison, compare_traces
 from mtc_hw.analysis.yields import clopper_pearson
-from mtc_hw.calibrate import apply, bench, calibrate, load_plan, load_record, save_record, with_readout
+from mtc_hw.calibrate import apply, calibrate, load_record, save_record, with_readout
+from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
+from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.errors import DataError
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
+from mtc_hw.instrument import bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.montecarlo import network_chips, neuron_chips, regime_counts, write_table
@@ -53,8 +57,9 @@ def design_of(
     """
     design = source.design
     if design is None:
-        chosen = load_technology(technology)
-        cells = cells_for(chosen, size * 1e-6, size * 1e-6)
+        side = size * 1e-6
+        chosen = unit_sized(load_technology(technology), side, side)
+        cells = cells_for(chosen, side, side)
         design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits))
     chip = design if seed is None else perturb(design, seed, sample)
     return chip if record is None else apply(load_record(record), chip)
@@ -211,7 +216,8 @@ def calibrate_chip(
     chip = perturb(nominal, seed, sample)
     with open_workers(workers) as opened:
         run = watched(opened, "neurons")
-        record = calibrate(nominal, spec, bench(chip, level, plan, run), plan)
+        course = task_course(spec, _task_parts(nominal)) if source.neuron is None else neuron_course(source.neuron)
+        record = calibrate(nominal, spec, bench(chip, level, plan, run, course), plan, course)
         if spec.readout is not None:
             train = _task_parts(nominal).train
             inputs = train.inputs[-(BURN_IN + REFIT) :, None]

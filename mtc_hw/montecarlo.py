@@ -14,7 +14,7 @@ from mtc_hw.metrics import r2
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import NeuronFile
-from mtc_hw.simulate.network import layer_features, run_layers
+from mtc_hw.simulate.network import run_networks
 from mtc_hw.simulate.outcome import Outcome
 from mtc_hw.simulate.pool import Done, Runner
 from mtc_hw.simulate.waveforms import to_trace
@@ -99,23 +99,19 @@ def network_chips(
 ) -> list[NetworkChip]:
     """`samples` chips of a network in ngspice. `inputs` (T, inputs) and `targets` (T,), standardised; the first
     `burn_in` samples do not count."""
-    readout = as_spec(design).readout
-    if readout is None:
-        raise ValueError("a network has a readout")
     rows = []
     for k in range(samples):
-        layer = run_layers([perturb(design, seed, k)], level, inputs, run, done)[0]
-        answer = layer_features(design, layer) @ readout.weights[0] + readout.offset[0]
-        worst = layer.failed[0] if layer.failed else None
+        found = run_networks([perturb(design, seed, k)], level, inputs, run, done)[0]
+        worst = found.failed[0] if found.failed else None
         rows.append(
             NetworkChip(
                 sample=k,
                 outcome=worst.status if worst else "ok",
                 reason=f"{worst.deck}: {worst.reason}" if worst else "",
-                r2=r2(answer[burn_in:], targets[burn_in:]),
+                r2=r2(found.prediction[burn_in:, 0], targets[burn_in:]),
                 r2_refitted=None,
-                failed_neurons=len(layer.failed),
-                seconds=layer.seconds,
+                failed_neurons=len(found.failed),
+                seconds=found.layer.seconds,
             )
         )
     return rows

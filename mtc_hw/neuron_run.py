@@ -11,13 +11,17 @@ import numpy as np
 from mtc_hw.analysis.compare import Comparison, compare_traces
 from mtc_hw.analysis.regimes import Regime, classify
 from mtc_hw.analysis.spikes import spike_times
-from mtc_hw.calibrate import apply, bench, calibrate, load_plan
+from mtc_hw.calibrate import apply, calibrate
+from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
+from mtc_hw.courses import neuron_course
 from mtc_hw.errors import SpecError
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.instrument import bench
 from mtc_hw.netlist.deck import Deck, write_decks
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import Level
@@ -94,6 +98,7 @@ def bare_spec(neuron: NeuronFile) -> ModelSpec:
 
 def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOptions, run: Runner) -> MappedDesign:
     """The mapped neuron, a virtual chip when a seed is given, trimmed as the options say."""
+    technology = unit_sized(technology, options.width, options.length)
     cells = cells_for(technology, options.width, options.length)
     spec = bare_spec(neuron)
     nominal = map_spec(spec, technology, cells, options.mapping)
@@ -102,7 +107,9 @@ def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOpt
         return chip
     plan = load_plan("dc")
     measured = chip if options.trim == "chip" else nominal
-    return apply(calibrate(nominal, spec, bench(measured, "transistor", plan, run), plan), chip)
+    course = neuron_course(neuron)
+    instrument = bench(measured, "transistor", plan, run, course)
+    return apply(calibrate(nominal, spec, instrument, plan, course), chip)
 
 
 def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOptions, run: Runner) -> NeuronRun:

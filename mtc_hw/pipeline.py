@@ -15,15 +15,18 @@ from scipy.interpolate import PchipInterpolator
 
 from mtc_hw import __version__
 from mtc_hw.analysis.yields import Yield, clopper_pearson
-from mtc_hw.calibrate import CalibrationRecord, Plan, apply, bench, calibrate, load_plan, save_record, with_readout
+from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, save_record, with_readout
+from mtc_hw.calibration_plan import Plan, load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.findings import Findings, Stage
 from mtc_hw.findings_file import load_findings, save_findings
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.design_file import save_design
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
+from mtc_hw.instrument import bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.run import run_spec
@@ -80,6 +83,7 @@ class Chain:
     spec: ModelSpec
     design: MappedDesign
     plan: Plan
+    course: Course
     run: Runner
 
     @property
@@ -106,13 +110,13 @@ def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
     trained, _ = train_and_save(split, training, out, f"mtc-hw run --seed {options.seed}", progress)
     spec = require_spec(trained)
     clock.lap("training")
-    technology = load_technology(options.technology)
+    technology = unit_sized(load_technology(options.technology), options.size, options.size)
     cells = cells_for(technology, options.size, options.size)
     design = map_spec(spec, technology, cells, options.mapping)
     save_design(design, out / "design.json")
     clock.lap("mapping")
     with open_workers(Workers(jobs=options.jobs)) as run:
-        chain = Chain(options, split, spec, design, load_plan("dc"), watched(run, "neurons", progress))
+        chain = Chain(options, split, spec, design, load_plan("dc"), task_course(spec, split), watched(run, "neurons", progress))
         findings = _findings(chain, trained, _simulate(chain, out, say, clock), clock.seconds)
     save_findings(findings, out)
     findings = load_findings(out)  # as `mtc-hw report` does, so that it writes the same page
@@ -272,7 +276,8 @@ def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, LayerRun, LayerR
 
 def trim(chain: Chain, chip: MappedDesign) -> CalibrationRecord:
     """Codes from the chip's own DC sweeps, in ngspice."""
-    return calibrate(chain.design, chain.spec, bench(chip, "transistor", chain.plan, chain.run), chain.plan)
+    instrument = bench(chip, "transistor", chain.plan, chain.run, chain.course)
+    return calibrate(chain.design, chain.spec, instrument, chain.plan, chain.course)
 
 
 def _chips(

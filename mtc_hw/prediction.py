@@ -7,16 +7,20 @@ from typing import Literal
 
 import numpy as np
 
-from mtc_hw.calibrate import apply, bench, calibrate, load_plan
+from mtc_hw.calibrate import apply, calibrate
+from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
+from mtc_hw.courses import network_course
 from mtc_hw.errors import DataError
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.instrument import bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import resample
 from mtc_hw.netlist.views import Level
-from mtc_hw.simulate.network import layer_prediction, run_layers
+from mtc_hw.simulate.network import run_networks
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.spec import Array, ModelSpec, Task
 
@@ -90,6 +94,7 @@ def predict_series(
     if level == "software":
         y = run_spec(spec, inputs).prediction[:, 0]
     else:
+        technology = unit_sized(technology, size, size)
         design = map_spec(spec, technology, cells_for(technology, size, size), mapping)
         y = _in_hardware(design, spec, inputs, level, run)
     return _dated(y, first, float(time[0]), task)
@@ -101,16 +106,18 @@ def _in_hardware(
     meant = as_spec(design)
     if level == "quantised":
         return run_spec(meant, inputs).prediction[:, 0]
-    assert run is not None and meant.readout is not None
+    assert run is not None
     circuit_level: Level = "transistor" if level == "transistor" else "behavioural"
     if circuit_level == "transistor":
         plan = load_plan("dc")
-        design = apply(calibrate(design, spec, bench(design, circuit_level, plan, run), plan), design)
-    layer = run_layers([design], circuit_level, inputs, run)[0]
-    if layer.failed:
-        worst = layer.failed[0]
-        raise DataError(f"{len(layer.failed)} neurons did not run; {worst.deck}: {worst.status}: {worst.reason}")
-    return layer_prediction(design, layer, meant.readout)[:, 0]
+        course = network_course(spec, inputs)
+        instrument = bench(design, circuit_level, plan, run, course)
+        design = apply(calibrate(design, spec, instrument, plan, course), design)
+    found = run_networks([design], circuit_level, inputs, run)[0]
+    if found.failed:
+        worst = found.failed[0]
+        raise DataError(f"{len(found.failed)} decks did not run; {worst.deck}: {worst.status}: {worst.reason}")
+    return found.prediction[:, 0]
 
 
 def _dated(y: Array, first: int, start: float, task: Task) -> Prediction:

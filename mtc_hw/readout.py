@@ -1,11 +1,14 @@
 """The one readout: synapse, four-pole low-pass and linear map, for software traces and circuit waveforms alike."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import lfilter
 from sklearn.linear_model import Ridge
 
 from mtc_hw.errors import DataError, SpecError
+from mtc_hw.rounding import round_in_turn
 from mtc_hw.spec import AnySynapse, Readout
 
 Array = NDArray[np.float64]
@@ -61,7 +64,7 @@ def rounded_readout(
 
     Its full scale is the largest weight or a share of it, whichever loses least: few large weights would else take
     the resolution of all. One weight after the other is rounded, the largest first, and the rest take over what it
-    lost: Hassibi and Stork's optimal brain surgeon (NIPS 1992), applied to rounding.
+    lost.
     """
     x, t = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
     t = t[:, None] if t.ndim == 1 else t
@@ -72,25 +75,19 @@ def rounded_readout(
     best, lowest = readout.weights, np.inf
     for share in FULL_SCALES:
         # One converter serves all outputs, so all share its step.
-        weights = np.stack([_rounded(row, inverse, share * largest / top, top) for row in readout.weights])
+        nearest = _on_grid(share * largest / top, top)
+        weights = np.stack(
+            [round_in_turn(row, inverse, nearest, np.argsort(-np.abs(row))) for row in readout.weights]
+        )
         error = float(np.square(centred @ weights.T - (t - t.mean(axis=0))).sum())
         if error < lowest:
             best, lowest = weights, error
     return Readout(best, t.mean(axis=0) - best @ x.mean(axis=0), readout.tau)
 
 
-def _rounded(weights: Array, inverse: Array, lsb: float, top: float) -> Array:
-    """Whole multiples of the step that lose least, given the inverse of the features' covariance."""
-    w, inverse = weights.copy(), inverse.copy()
-    for i in np.argsort(-np.abs(weights)):
-        code = lsb * np.clip(np.rint(w[i] / lsb), -top, top)
-        column = inverse[:, i] / inverse[i, i]
-        w -= (w[i] - code) * column
-        w[i] = code
-        # What is left of the covariance once this weight is fixed; its own row and column become zero.
-        inverse -= np.outer(column, inverse[i])
-        inverse[i, i] = 1.0
-    return lsb * np.clip(np.rint(w / lsb), -top, top)
+def _on_grid(lsb: float, top: float) -> Callable[[int, float], float]:
+    """What a signed converter has next to a weight."""
+    return lambda _, weight: float(lsb * np.clip(np.rint(weight / lsb), -top, top))
 
 
 def predict(features: ArrayLike, readout: Readout) -> Array:

@@ -191,6 +191,7 @@ class ModelSpec:
     bias: Array  # (N,): constant input current
     synapse: AnySynapse = Synapse()
     readout: Readout | None = None  # None: bare neurons
+    input_curve: Curve | None = None  # what an input passes before its weight; None: linear
     task: Task | None = None
     step: float = 0.5  # integration step used in training, in tau_m
     integrator: Literal["euler", "split"] = "split"
@@ -202,6 +203,11 @@ class ModelSpec:
         object.__setattr__(self, "bias", frozen(self.bias, (n,), "bias"))
         if self.readout is not None and self.readout.weights.shape[1] != n:
             raise SpecError(f"readout has {self.readout.weights.shape[1]} columns for {n} neurons")
+
+    def input_current(self, inputs: Array) -> Array:
+        """Current into every neuron, (T, N), for standardised inputs (T, inputs)."""
+        felt = inputs if self.input_curve is None else self.input_curve(inputs)
+        return np.asarray(felt @ self.weights.T + self.bias)
 
     def arrays(self) -> dict[str, Array]:
         """Every array by name, for saving and for the digest."""
@@ -219,6 +225,8 @@ class ModelSpec:
             name: None if curve is None else dataclasses.asdict(curve)
             for name, curve in (("leak", self.neurons.leak_curve), ("filter", self.neurons.filter_curve))
         }
+        if self.input_curve is not None:
+            curves["input"] = dataclasses.asdict(self.input_curve)
         return {
             "curves": curves,
             "synapse": dataclasses.asdict(self.synapse),

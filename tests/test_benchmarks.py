@@ -64,3 +64,11 @@ def test_an_interrupted_table_goes_on(tmp_path: Path) -> None:
     jobs = [json.loads(line)["job"] for line in out.read_text().splitlines() if line.endswith("}")]
     assert cut[0] in out.read_text()
     assert len({json.dumps(job) for job in jobs}) == len(jobs)
+
+
+@pytest.mark.slow
+def test_netlist_adds_mapping_and_rendering() -> None:
+    found = json.loads(benchmark("netlist", "--json"))
+    assert found["neurons"] == 20
+    assert found["total_s"] == pytest.approx(found["map_s"] + found["render_s"])
+    assert found["megabytes"] > 0.1

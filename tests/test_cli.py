@@ -16,7 +16,7 @@ from mtc_hw.neuron_file import preset_names
 
 COMMANDS = {
     "train", "predict", "map", "netlist", "simulate", "montecarlo", "compare", "calibrate", "report", "neuron", "run",
-    "excitability", "doctor", "characterise",
+    "excitability", "doctor", "budget", "characterise",
 }  # fmt: skip
 
 
@@ -171,6 +171,23 @@ def test_decks_go_to_disk_and_run(capsys, tmp_path):
     ran = call_json(capsys, "simulate", tmp_path / "d", "--driver", "ngspice", "--out", tmp_path / "w")
     assert len(exported["decks"]) == ran["n_ok"] == 1
     assert len(list((tmp_path / "w").glob("*.npz"))) == 1
+
+
+@pytest.mark.parametrize("dialect", ["ngspice", "xyce", "spectre"])
+def test_an_exported_folder_maps_to_the_same_design(capsys, tmp_path, dialect):
+    arguments = ["--dialect", dialect, "--duration", 50]
+    exported = call_json(capsys, "netlist", "tonic", *arguments, "--out", tmp_path / "d")
+    assert exported["dialect"] == dialect
+    assert call_json(capsys, "map", tmp_path / "d", "--out", tmp_path / "m")["digest"] == exported["design_digest"]
+    again = call_json(capsys, "netlist", tmp_path / "d", *arguments, "--out", tmp_path / "e")
+    assert again["design_digest"] == exported["design_digest"]
+    one, other = (Path(each["decks"][0]).read_text() for each in (exported, again))
+    assert one == other
+    table = tmp_path / "d" / "codes.csv"
+    table.write_text(table.read_text().replace("0,leak,bias,", "0,leak,bias,9"))
+    code, out, err = call(capsys, "map", tmp_path / "d", "--out", tmp_path / "m")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert re.search(r"d/codes\.csv:\d+: neuron 0 'leak' 'bias': code is 9\d+; the converter has 0 to 255", err)
 
 
 def test_a_deck_with_commands_in_it_is_refused(capsys, tmp_path):

@@ -22,7 +22,8 @@ LAYERS = [
     ["netlist"],
     ["simulate"],
     ["analysis"],
-    ["sources", "characterise", "calibrate", "montecarlo"],
+    ["sources", "card_bench", "freeze"],
+    ["characterise", "converters", "calibrate", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     [
         "model",
@@ -31,6 +32,7 @@ LAYERS = [
         "excitability_plots",
         "excitability_run",
         "exports",
+        "map_run",
         "training",
         "pipeline",
         "doctor",

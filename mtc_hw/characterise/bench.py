@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtc_hw.errors import DataError
+from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.lint import lint
@@ -105,4 +106,4 @@ class Bench:
 @contextmanager
 def open_bench(technology: Technology, width: float, length: float) -> Iterator[Bench]:
     with open_workers(Workers(driver="ngspice", jobs=1)) as runner:
-        yield Bench(technology, width, length, runner)
+        yield Bench(unit_sized(technology, width, length), width, length, runner)

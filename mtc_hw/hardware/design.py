@@ -29,8 +29,8 @@ class Deviations:
 
     seed: int
     sample: int
-    threshold: Array  # (8, 10, N) V, by branch, device and neuron; zero where a cell has no such device
-    width: Array  # (8, 10, N) relative
+    threshold: Array  # (rows, 10, N) V, by `MappedDesign.rows`, device and neuron; zero where there is no such device
+    width: Array  # (rows, 10, N) relative
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +48,19 @@ class MappedDesign:
     capacitor: Array  # (4, N) F, drawn: membrane, fast, slow, ultra-slow; the parasitics come on top
     readout_code: Codes  # (outputs, N)
     readout_offset: Array  # (outputs,)
-    readout_tau: float  # s, each pole
+    readout_unit: float  # A that a synapse at its full output sends for a weight of one
+    pole_code: Codes  # (4,), of the readout's low-pass; empty without a readout
+    pole_capacitor: Array  # (4,) F, drawn
     bias_dac: Dac  # A, for the elements and the leak
     filter_dac: Dac  # A
     reference_dac: Dac  # V
-    input_dac: Dac  # A per unit voltage at the input
+    input_dac: Dac  # A of an input transconductor's bias; the sign is which of its inputs hears the signal
     offset_dac: Dac  # A
-    readout_dac: Dac  # weight
+    readout_dac: Dac  # A of a synapse's bias; the sign is the sum that it sends to
     synapse: AnySynapse
     leak_curve: Curve | None  # what the model assumes of the leak; transistors are what they are
     filter_curve: Curve | None
+    input_curve: Curve | None
     task: Task | None
     step: float
     integrator: str
@@ -79,6 +82,13 @@ class MappedDesign:
                 sha.update(repr(value).encode())
         return sha.hexdigest()
 
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """Name and cell of every transconductor that a neuron may have: branches, inputs, synapses."""
+        inputs = ((f"input_{i}", "wide_ota") for i in range(self.input_code.shape[1]))
+        synapses = ((f"synapse_{o}", "synapse") for o in range(self.readout_code.shape[0]))
+        return (*zip(BRANCHES, BRANCH_CELL, strict=True), *inputs, *synapses)
+
     def cell(self, branch: int) -> Cell:
         return self.cells.ota if BRANCH_CELL[branch] == "ota" else self.cells.wide_ota
 
@@ -90,6 +100,30 @@ class MappedDesign:
         """Bias currents, A, (8, N); zero where there is no OTA."""
         rows = [self.dac(branch).decode(self.bias_code[branch]) for branch in range(len(BRANCHES))]
         return np.where(self.present, np.array(rows), 0.0)
+
+    def row_bias(self) -> Array:
+        """Bias currents of every row, A, (rows, N); zero where there is nothing."""
+        inputs, synapses = self.input_dac.decode(self.input_code).T, self.readout_dac.decode(self.readout_code)
+        return np.vstack([self.bias(), np.abs(inputs), np.abs(synapses)])
+
+    @property
+    def pole_current(self) -> Array:
+        """What the low-pass's transconductors give, A per unit voltage, (4,)."""
+        bias = self.filter_dac.decode(self.pole_code)
+        return bias * self.cells.wide_ota.gain_at(bias)
+
+    @property
+    def readout_span(self) -> float:
+        """Unit voltages of the low-pass's output for a prediction of one."""
+        return float(self.readout_unit / self.pole_current[0])
+
+    @property
+    def readout_tau(self) -> float:
+        """Mean time constant of the low-pass's poles, s; 0 without a readout."""
+        if not len(self.pole_code):
+            return 0.0
+        total = self.pole_capacitor + pole_parasitic(self.cells)
+        return float(np.mean(total * self.scale.volt / self.pole_current))
 
     def take(self, index: int) -> "MappedDesign":
         """The chip with the one neuron `index`, as a population of one."""
@@ -111,6 +145,8 @@ def _leaves(value: object) -> Iterator[object]:
     """Every array and scalar of nested dataclasses and models, in field order."""
     if isinstance(value, Technology):
         yield value.digest()
+        if value.sizes:  # frozen cards are not in the technology's digest
+            yield value.cards
     elif dataclasses.is_dataclass(value):
         for each in dataclasses.fields(value):
             yield each.name
@@ -120,44 +156,62 @@ def _leaves(value: object) -> Iterator[object]:
         yield value.item() if isinstance(value, np.generic) else value
 
 
-def branch_gain(design: MappedDesign) -> Array:
-    """Each OTA's gain at its own bias, the chip's deviations included, (8, N)."""
-    bias = design.bias()
-    nominal = np.array([design.cell(b).gain_at(bias[b]) for b in range(len(BRANCHES))])
-    return nominal * np.exp(_deviation(design, "gain"))
+def row_gain(design: MappedDesign) -> Array:
+    """Each transconductor's gain at its own bias, the chip's deviations included, (rows, N)."""
+    nominal = [
+        getattr(design.cells, kind).gain_at(bias)
+        for (_, kind), bias in zip(design.rows, design.row_bias(), strict=True)
+    ]
+    return np.array(nominal) * np.exp(_deviation(design, "gain"))
 
 
-def branch_offset(design: MappedDesign) -> Array:
-    """Each OTA's random offset, V, (8, N). Systematic offsets are not in it: calibration takes those away."""
+def row_offset(design: MappedDesign) -> Array:
+    """Each one's random offset, V, (rows, N). Systematic offsets are not in it: calibration takes those away."""
     return _deviation(design, "offset")
 
 
-def branch_constant(design: MappedDesign) -> Array:
-    """Current that each OTA's mismatched mirror adds to its output, A, (8, N); it goes with the tail current."""
-    return design.bias() * np.exp(_deviation(design, "gain")) * _deviation(design, "constant")
+def row_constant(design: MappedDesign) -> Array:
+    """Current that each one's mismatched mirror adds to its output, A, (rows, N); it goes with the tail current."""
+    return design.row_bias() * np.exp(_deviation(design, "gain")) * _deviation(design, "constant")
 
 
 def _deviation(design: MappedDesign, quantity: str) -> Array:
-    result = np.zeros((len(BRANCHES), design.count))
+    result = np.zeros((len(design.rows), design.count))
     if design.deviations is None:
         return result
-    for branch, kind in enumerate(BRANCH_CELL):
-        cell = design.cell(branch)
+    for row, (_, kind) in enumerate(design.rows):
+        cell = getattr(design.cells, kind)
         per_threshold, per_width = (getattr(cell, f"{quantity}_per_{cause}") for cause in ("threshold", "width"))
         for device in range(len(DEVICES[kind])):
             # Added one by one: a matrix product's last bit depends on how many neurons there are.
-            result[branch] += per_threshold[device] * design.deviations.threshold[branch, device]
-            result[branch] += per_width[device] * design.deviations.width[branch, device]
+            result[row] += per_threshold[device] * design.deviations.threshold[row, device]
+            result[row] += per_width[device] * design.deviations.width[row, device]
     return result
 
 
-def parasitic(cells: Cells, present: NDArray[np.bool_]) -> Array:
-    """Capacitance that the OTAs themselves add at v and at the filters' outputs, F, (4, N).
+def load_capacitance(design: MappedDesign) -> Array:
+    """Whole capacitance at v and at the filters' outputs, drawn and parasitic, F, (4, N)."""
+    inputs, synapses = (design.input_code != 0).sum(axis=1), (design.readout_code != 0).sum(axis=0)
+    return design.capacitor + parasitic(design.cells, design.present, inputs, synapses)
 
-    An element's sensing input loads v or the filter it listens to; a filter's input loads v.
+
+def pole_parasitic(cells: Cells) -> Array:
+    """Capacitance that the low-pass's own transconductors add at the four poles, F. The sums' is left out."""
+    into, out = cells.input_parasitic[1], cells.output_parasitic[1]
+    return np.array([2.0 * into + out] * 3 + [into + out])
+
+
+def parasitic(
+    cells: Cells, present: NDArray[np.bool_], inputs: NDArray[np.int_], synapses: NDArray[np.int_]
+) -> Array:
+    """Capacitance that the transconductors themselves add at v and at the filters' outputs, F, (4, N).
+
+    An element's sensing input loads v or the filter it listens to; a filter's input loads v, and so do the outputs of
+    the input transconductors and the synapses' inputs, so many (N,) of each.
     """
-    plain, wide = 0, 1
+    plain, wide, synapse = 0, 1, 2
     result = np.zeros((4, present.shape[1]))
+    result[0] += inputs * cells.output_parasitic[wide] + synapses * cells.input_parasitic[synapse]
     for branch, kind in enumerate(BRANCH_CELL[: LEAK + 1]):
         cell = plain if kind == "ota" else wide
         result[0] += present[branch] * cells.output_parasitic[cell]
@@ -172,16 +226,21 @@ def parasitic(cells: Cells, present: NDArray[np.bool_]) -> Array:
 
 
 def as_spec(design: MappedDesign) -> ModelSpec:
-    """What the hardware means, in model units: the inverse of `map_spec`, with the chip's deviations in it."""
-    scale, current = design.scale, design.bias() * branch_gain(design)
-    shift = branch_offset(design) / scale.volt
+    """What the hardware means, in model units: the inverse of `map_spec`, with the chip's deviations in it.
+
+    A synapse's random offset is not: all synapses of a ModelSpec share one threshold.
+    """
+    scale, gain = design.scale, row_gain(design)
+    current = design.row_bias() * gain
+    shift = row_offset(design) / scale.volt
     reference = (design.reference_dac.decode(design.reference_code) - design.technology.analog_ground) / scale.volt
     has_filter = design.present[LEAK + 1 :]
-    capacitor = design.capacitor + parasitic(design.cells, design.present)
+    capacitor = load_capacitance(design)
     # A larger membrane capacitor slows V alone: every current shrinks with it and every filter stays.
     slowing = capacitor[0] / scale.farad
     absent_tau = np.array([[0.0], [1.0], [1.0]])
-    filter_current = np.where(has_filter, current[LEAK + 1 :], 1.0)
+    filters = slice(LEAK + 1, len(BRANCHES))
+    filter_current = np.where(has_filter, current[filters], 1.0)
     tau = np.where(has_filter, capacitor[1:] * scale.volt / (filter_current * scale.second), absent_tau)
     # Which OTA input the reference is on decides the sign with which its offset moves delta; see neuron.cir.j2.
     delta = reference[:4] + np.array([[1.0], [-1.0], [1.0], [-1.0]]) * shift[:4]
@@ -191,25 +250,30 @@ def as_spec(design: MappedDesign) -> ModelSpec:
         tau=tau,
         leak=current[LEAK] / scale.amp / slowing,
         rest=reference[LEAK] - shift[LEAK],
-        offset=np.where(has_filter, -shift[LEAK + 1 :], 0.0),
+        offset=np.where(has_filter, -shift[filters], 0.0),
         leak_curve=design.leak_curve,
         filter_curve=design.filter_curve,
     )
-    constant = branch_constant(design)[:LEAK].sum(axis=0)
+    inputs = slice(len(BRANCHES), len(BRANCHES) + design.input_code.shape[1])
+    weights = current[inputs].T / scale.amp * np.sign(design.input_code)
+    heard = (current[inputs] / scale.amp * -shift[inputs]).sum(axis=0)
+    constant = row_constant(design)[:LEAK].sum(axis=0)
     return ModelSpec(
         neurons=neurons,
-        weights=design.input_dac.decode(design.input_code) / scale.amp / slowing[:, None],
-        bias=(design.offset_dac.decode(design.offset_code) + constant) / scale.amp / slowing,
+        weights=weights / slowing[:, None],
+        bias=((design.offset_dac.decode(design.offset_code) + constant) / scale.amp + heard) / slowing,
         synapse=design.synapse,
-        readout=_readout(design),
+        readout=_readout(design, current[inputs.stop :]),
+        input_curve=design.input_curve,
         task=design.task,
         step=design.step,
         integrator="euler" if design.integrator == "euler" else "split",
     )
 
 
-def _readout(design: MappedDesign) -> Readout | None:
+def _readout(design: MappedDesign, current: Array) -> Readout | None:
+    """`current` (outputs, N) is what the synapses give at their full output, A."""
     if not len(design.readout_offset):
         return None
-    weights = design.readout_dac.decode(design.readout_code)
+    weights = np.sign(design.readout_code) * current / design.readout_unit
     return Readout(weights, design.readout_offset, design.readout_tau / design.scale.second)

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.cells import Cells
-from mtc_hw.hardware.dac import Codes, Dac
-from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, parasitic
+from mtc_hw.hardware.dac import Dac
+from mtc_hw.hardware.design import LEAK, MappedDesign, parasitic, pole_parasitic
+from mtc_hw.hardware.rules import Draft, violations
 from mtc_hw.hardware.scale import Scale
+from mtc_hw.hardware.sizing import GRID_180NM, Grid
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
@@ -32,7 +34,14 @@ class MappingOptions:
     alpha_max: float = 4.0  # full scale of the element and leak bias converters, in unit currents
     delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages
     filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
+    readout_current: float = 1e-9  # A: bias of the synapse with the largest weight
+    readout_span: float = 0.4  # unit voltages of the low-pass's output for a standardised prediction of one
     current_max: float = 3e-8  # A; above it the OTAs leave weak inversion and bursting stops
+    inversion_departure: float = 0.25  # a cell's gain per bias may fall so far below that of weak inversion
+    leakage_departure: float = 0.6  # and rise so far above it by off-currents; the codes take the change into account
+    parasitic_share: float = 0.5  # of a capacitor that the OTAs themselves may make up
+    input_range: tuple[float, float] | None = None  # V: where the OTAs' inputs work; None: between the rails
+    grid: Grid = GRID_180NM
 
     def __post_init__(self) -> None:
         wrong = []
@@ -43,15 +52,24 @@ class MappingOptions:
         for name in (
             "unit_current",
             "capacitor",
+            "capacitor_min",
             "capacitor_max",
             "filter_min",
+            "filter_max",
+            "readout_current",
+            "readout_span",
             "alpha_max",
             "delta_max",
             "current_max",
+            "inversion_departure",
+            "leakage_departure",
+            "parasitic_share",
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 wrong.append(f"MappingOptions.{name} is {value}; it must be finite and > 0")
+        if self.input_range is not None and not self.input_range[0] < self.input_range[1]:
+            wrong.append(f"MappingOptions.input_range is {self.input_range}; the first voltage must be the lower one")
         if wrong:
             raise UnmappableError(wrong)
 
@@ -59,37 +77,25 @@ class MappingOptions:
 def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: MappingOptions) -> MappedDesign:
     """The design whose `as_spec` is within half an LSB of `spec`. Raises UnmappableError with every violation."""
     scale = Scale.from_capacitor(cells.unit, options.unit_current, options.capacitor)
-    present = present_branches(spec)
-    total = _capacitors(spec, scale, present, options)
-    bias = _bias_currents(spec, cells, scale, present, total)
-    dacs = _converters(spec, technology, scale, options)
-    reference = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
-    wanted = {"bias": bias[: LEAK + 1], "filter": bias[LEAK + 1 :], "reference": reference}
-    codes = {
-        "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(wanted["bias"]), 0.0),
-        "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(wanted["filter"]), 0.0),
-        "reference": dacs["reference"].encode(reference),
-        "input": dacs["input"].encode(spec.weights * scale.amp),
-        "offset": dacs["offset"].encode(spec.bias * scale.amp),
-        "readout": dacs["readout"].encode(_readout_weights(spec)),
-    }
-    drawn = total - parasitic(cells, present)
-    limits = _limits(bias, drawn, present, cells, options)
-    if violations := _unreachable(wanted, codes, dacs, present) + limits + _unfolded(spec):
-        raise UnmappableError(violations)
+    draft = draft_of(spec, technology, cells, options)
+    if found := violations(draft, options):
+        raise UnmappableError([str(each) for each in found])
+    codes, dacs, poles = draft.codes, draft.dacs, _low_pass(spec, cells, scale, options)
     return MappedDesign(
         technology=technology,
         cells=cells,
         scale=scale,
-        present=present,
+        present=draft.present,
         bias_code=np.vstack([codes["bias"], codes["filter"]]),
         reference_code=codes["reference"],
         input_code=codes["input"],
         offset_code=codes["offset"],
-        capacitor=drawn,
+        capacitor=draft.drawn,
         readout_code=codes["readout"],
         readout_offset=np.zeros(0) if spec.readout is None else spec.readout.offset,
-        readout_tau=0.0 if spec.readout is None else spec.readout.tau * scale.second,
+        readout_unit=poles.unit,
+        pole_code=dacs["filter"].encode(poles.bias),
+        pole_capacitor=poles.capacitor,
         bias_dac=dacs["bias"],
         filter_dac=dacs["filter"],
         reference_dac=dacs["reference"],
@@ -99,6 +105,7 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         synapse=spec.synapse,
         leak_curve=spec.neurons.leak_curve,
         filter_curve=spec.neurons.filter_curve,
+        input_curve=spec.input_curve,
         task=spec.task,
         step=spec.step,
         integrator=spec.integrator,
@@ -106,13 +113,25 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
     )
 
 
-def _unfolded(spec: ModelSpec) -> list[str]:
-    """Filter offsets: no knob sets one, but a reference moved by as much does the same."""
-    return [
-        f"neuron {neuron} '{FILTERS[row]}_filter': offset {spec.neurons.offset[row, neuron]:.3g} has no circuit; "
-        "subtract it from the delta of the elements that listen to this filter"
-        for row, neuron in np.argwhere(spec.neurons.offset != 0.0)
-    ]
+def draft_of(spec: ModelSpec, technology: Technology, cells: Cells, options: MappingOptions) -> Draft:
+    """Everything that `map_spec` would set, whether or not a code and a device exist for it."""
+    scale = Scale.from_capacitor(cells.unit, options.unit_current, options.capacitor)
+    present = present_branches(spec)
+    total = _capacitors(spec, scale, present, options)
+    bias = _bias_currents(spec, cells, scale, present, total)
+    wanted = _signed_currents(spec, cells, scale, options)
+    dacs = _converters(wanted, technology, scale, options)
+    reference = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
+    codes = {
+        "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(bias[: LEAK + 1]), 0.0),
+        "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(bias[LEAK + 1 :]), 0.0),
+        "reference": dacs["reference"].encode(reference),
+        **{kind: dacs[kind].encode(values) for kind, values in wanted.items()},
+    }
+    inputs, synapses = (codes["input"] != 0).sum(axis=1), (codes["readout"] != 0).sum(axis=0)
+    added = parasitic(cells, present, inputs, synapses)
+    offsets = spec.neurons.offset
+    return Draft(technology, cells, scale.volt, present, bias, reference, codes, dacs, total - added, added, offsets)
 
 
 def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
@@ -125,8 +144,42 @@ def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
     return np.vstack([elements, np.ones((1, spec.neurons.count), bool), filters])
 
 
-def _readout_weights(spec: ModelSpec) -> Array:
-    return np.zeros((0, spec.neurons.count)) if spec.readout is None else spec.readout.weights
+def _signed_currents(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptions) -> dict[str, Array]:
+    """Bias of each input transconductor and synapse, A, with the weight's sign, and each neuron's constant current."""
+    weights = spec.weights * scale.amp
+    synapses = np.zeros((0, spec.neurons.count))
+    if spec.readout is not None:
+        full = spec.readout.weights * _low_pass(spec, cells, scale, options).unit
+        synapses = np.sign(full) * cells.synapse.bias_for(np.abs(full))
+    return {
+        "input": np.sign(weights) * cells.wide_ota.bias_for(np.abs(weights)),
+        "offset": spec.bias * scale.amp,
+        "readout": synapses,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class LowPass:
+    """The readout's low-pass: its first pole takes the synapses' current, the others follow."""
+
+    unit: float  # A for a weight of one
+    bias: Array  # (4,) A
+    capacitor: Array  # (4,) F, drawn
+
+
+def _low_pass(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptions) -> LowPass:
+    """The first pole's capacitor follows from the synapses' currents; where it would be too large, they are smaller."""
+    if spec.readout is None:
+        return LowPass(1.0, np.zeros(0), np.zeros(0))
+    tau = spec.readout.tau * scale.second
+    largest = float(np.abs(spec.readout.weights).max()) or 1.0
+    full = options.readout_current * float(cells.synapse.gain_at(np.array(options.readout_current)))
+    first = min(full / largest / options.readout_span * tau / scale.volt, 0.5 * options.capacitor_max)
+    unit = first * scale.volt / tau * options.readout_span
+    needed = options.capacitor * scale.volt / tau
+    other = options.capacitor * 2.0 ** max(0.0, math.ceil(math.log2(options.filter_min / needed)))
+    total = np.array([first, other, other, other])
+    return LowPass(unit, cells.wide_ota.bias_for(total * scale.volt / tau), total - pole_parasitic(cells))
 
 
 def _capacitors(spec: ModelSpec, scale: Scale, present: NDArray[np.bool_], options: MappingOptions) -> Array:
@@ -152,12 +205,14 @@ def _bias_currents(
     return np.where(present, np.vstack([elements, leak[None], filters]), 0.0)
 
 
-def _converters(spec: ModelSpec, technology: Technology, scale: Scale, options: MappingOptions) -> dict[str, Dac]:
-    """The converters; those of input, offset and readout take their full scale from the largest weight."""
+def _converters(
+    signed_currents: dict[str, Array], technology: Technology, scale: Scale, options: MappingOptions
+) -> dict[str, Dac]:
+    """The converters; those of input, offset and readout take their full scale from the largest current."""
     levels = 256.0 if options.bits is None else 2.0**options.bits
 
     def signed(values: Array) -> Dac:
-        largest = float(np.abs(values).max(initial=0.0)) or 1.0
+        largest = float(np.abs(values).max(initial=0.0)) or scale.amp
         return Dac(options.bits, largest / (levels / 2.0 - 1.0), signed=True)
 
     full_scale = options.alpha_max * scale.amp
@@ -166,55 +221,7 @@ def _converters(spec: ModelSpec, technology: Technology, scale: Scale, options: 
         "bias": Dac(options.bits, full_scale / (levels - 1.0)),
         "filter": Dac(options.bits, full_scale / (levels - 1.0), octaves=options.filter_octaves),
         "reference": Dac(options.bits, 2.0 * span / levels, base=technology.analog_ground - span),
-        "input": signed(spec.weights * scale.amp),
-        "offset": signed(OFFSET_RESERVE * np.append(spec.bias, 1.0) * scale.amp),
-        "readout": signed(_readout_weights(spec)),
+        "input": signed(signed_currents["input"]),
+        "offset": signed(OFFSET_RESERVE * np.append(signed_currents["offset"], scale.amp)),
+        "readout": signed(signed_currents["readout"]),
     }
-
-
-def _unreachable(
-    wanted: dict[str, Array], codes: dict[str, Codes], dacs: dict[str, Dac], present: NDArray[np.bool_]
-) -> list[str]:
-    """Values without a code, by neuron and branch."""
-    rows = {"bias": slice(0, LEAK + 1), "filter": slice(LEAK + 1, None), "reference": slice(0, LEAK + 1)}
-    found = []
-    for kind, where in rows.items():
-        dac, (unit, remedy) = dacs[kind], _REMEDIES[kind]
-        low, high = dac.reach
-        for row, neuron in np.argwhere(dac.outside(codes[kind]) & present[where]):
-            found.append(
-                f"neuron {neuron} {BRANCHES[where][row]!r}: {kind} {wanted[kind][row, neuron]:.3g} {unit} is outside "
-                f"the {dac.bits}-bit converter's {low:.3g} to {high:.3g} {unit}; {remedy}"
-            )
-    return found
-
-
-_REMEDIES = {
-    "bias": ("A", "lower alpha or raise MappingOptions.alpha_max"),
-    "filter": ("A", "change tau, MappingOptions.capacitor or MappingOptions.filter_octaves"),
-    "reference": ("V", "bring delta nearer to zero or raise MappingOptions.delta_max"),
-}
-
-
-def _limits(
-    bias: Array, drawn: Array, present: NDArray[np.bool_], cells: Cells, options: MappingOptions
-) -> list[str]:
-    """What no code can mend: currents out of weak inversion or below leakage, parasitics above the capacitor."""
-    low, high = float(cells.wide_ota.bias[0]), options.current_max
-    found = [
-        f"neuron {neuron} {BRANCHES[row]!r}: bias {bias[row, neuron]:.3g} A is outside {low:.3g} to {high:.3g} A, "
-        "where the cells work; change alpha, tau or MappingOptions.unit_current"
-        for row, neuron in np.argwhere(present & ((bias > high) | (bias < low)))
-    ]
-    names = ("membrane", *FILTERS)
-    found += [
-        f"neuron {neuron} {names[row]!r}: parasitics exceed the capacitor by {-drawn[row, neuron]:.3g} F; raise "
-        "MappingOptions.capacitor or use smaller transistors"
-        for row, neuron in np.argwhere(drawn <= 0)
-    ]
-    found += [
-        f"neuron {neuron} {names[row]!r}: the time constant needs {drawn[row, neuron]:.3g} F, more than "
-        f"{options.capacitor_max:.3g} F; shorten it or raise MappingOptions.capacitor_max"
-        for row, neuron in np.argwhere(drawn > options.capacitor_max)
-    ]
-    return found

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mtc_hw.hardware.cells import DEVICES, Cells
-from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, MAX_DEVICES, Deviations, MappedDesign
+from mtc_hw.hardware.design import MAX_DEVICES, Deviations, MappedDesign
 from mtc_hw.hardware.library import library_cell
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import Array
@@ -20,15 +20,16 @@ def perturb(design: MappedDesign, seed: int, sample: int) -> MappedDesign:
     Each OTA draws from its own stream, keyed by seed, sample and instance path: adding a neuron, or sharing the work
     among processes, changes no other draw.
     """
-    shape = (len(BRANCHES), MAX_DEVICES, design.count)
-    threshold, width = np.zeros(shape), np.zeros(shape)
-    for branch, kind in enumerate(BRANCH_CELL):
+    others = np.ones((len(design.rows) - len(design.present), design.count), bool)
+    here = np.vstack([design.present, others])
+    threshold, width = (np.zeros((len(here), MAX_DEVICES, design.count)) for _ in range(2))
+    for row, (name, kind) in enumerate(design.rows):
         sigma_threshold, sigma_width = device_sigmas(design.technology, kind, design.cells.width, design.cells.length)
         devices = len(DEVICES[kind])
-        for neuron in np.flatnonzero(design.present[branch]):
-            normal = _stream(seed, sample, f"n{neuron}.{BRANCHES[branch]}").standard_normal((2, devices))
-            threshold[branch, :devices, neuron] = normal[0] * sigma_threshold
-            width[branch, :devices, neuron] = normal[1] * sigma_width
+        for neuron in np.flatnonzero(here[row]):
+            normal = _stream(seed, sample, f"n{neuron}.{name}").standard_normal((2, devices))
+            threshold[row, :devices, neuron] = normal[0] * sigma_threshold
+            width[row, :devices, neuron] = normal[1] * sigma_width
     threshold.setflags(write=False)
     width.setflags(write=False)
     return dataclasses.replace(design, deviations=Deviations(seed, sample, threshold, width))

@@ -1,76 +1,179 @@
-"""A technology: device names, supply, mismatch figures and the SPICE cards that go with them."""
+"""A technology at one corner, supply and temperature: what a netlist is rendered from."""
 
 import hashlib
-import tomllib
+import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel
 
 from mtc_hw.errors import TechnologyError
+from mtc_hw.hardware import pdk
+from mtc_hw.hardware.process import (
+    STRICT,
+    Celsius,
+    Device,
+    Finite,
+    Grid,
+    Kind,
+    Name,
+    Positive,
+    Text,
+    um,
+    validated,
+)
+from mtc_hw.hardware.record import LibraryRecord, Record, own_cards, read_record
 from mtc_hw.resources import folder
 
-# Rust's regular expressions, which pydantic uses: `$` is the end of the text, never before a newline.
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+class Library(BaseModel):
+    """Where a PDK's models of one corner are. Lengths there are in units of `unit` m."""
 
-class Device(BaseModel):
-    """One kind of transistor, with its Pelgrom coefficients: sigma = A / sqrt(W L) (IEEE JSSC 24(5), 1989)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    model: _Name
-    threshold_mismatch: _Positive  # V m
-    gain_mismatch: _Positive  # m
+    model_config = STRICT
+    pdk: Name  # folder under PDK_ROOT
+    path: Text  # of the library file in that folder
+    package: Name | None = None  # Python package that holds the models as well
+    package_path: Text | None = None
+    remedy: Text
+    section: Name
+    switches: dict[Name, Finite]
+    unit: Positive
+    digest: str  # of the files that the section reads
+    version: Text
 
 
 class Technology(BaseModel):
-    """What a netlist needs to know of a process. Lengths in m, voltages in V, temperature in degrees Celsius."""
+    """What a netlist needs to know of a process. Lengths in m, voltages in V, temperatures in degrees Celsius."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: _Name
-    models: str
-    supply: _Positive
-    analog_ground: _Positive
-    temperature: Annotated[float, Field(gt=-100, lt=250)]
-    diffusion: _Positive
+    model_config = STRICT
+    name: Name
+    corner: str = "tt"
+    corners: tuple[str, ...]  # that the technology has
+    supply: Positive
+    supply_range: tuple[Positive, Positive]
+    analog_ground: Positive  # stands for U = 0
+    temperature: Celsius
+    temperature_range: tuple[Celsius, Celsius]
+    diffusion: Positive  # length of a source or drain area
+    grid: Grid
     nmos: Device
     pmos: Device
-    cards: str = ""  # the text of the file that `models` names
+    library: Library | None = None  # None: the cards are the technology's own and hold at every size
+    sizes: tuple[tuple[Positive, Positive], ...] = ()  # of the frozen cards: width and length
+    cards: str = ""  # SPICE text
 
     def digest(self) -> str:
-        """SHA-256 of every figure and card, hexadecimal."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of every figure and of the technology's own cards, hexadecimal.
+
+        Frozen cards are not in it: they follow from the PDK's digest and the rest, so sizing changes no digest.
+        """
+        derived = {"cards", "sizes"} if self.library else set()
+        return hashlib.sha256(self.model_dump_json(exclude=derived).encode()).hexdigest()
+
+    def device(self, kind: Kind) -> Device:
+        return self.nmos if kind == "nmos" else self.pmos
+
+    def card(self, kind: Kind, width: float, length: float) -> str:
+        """Name of the .model for a transistor of this size, m.
+
+        Raises TechnologyError when a PDK's technology holds no card of this size.
+        """
+        model = self.device(kind).model
+        if self.library is None:
+            return model
+        name = card_name(model, width, length)
+        if name not in {card_name(model, *size) for size in self.sizes}:
+            there = ", ".join(f"{um(w)}/{um(le)}" for w, le in self.sizes) or "none"
+            raise TechnologyError(
+                f"technology {self.name} has no card for W/L {um(width)}/{um(length)} um, only for: {there}; "
+                "freeze it with mtc_hw.freeze.sized"
+            )
+        return name
+
+
+def card_name(model: str, width: float, length: float) -> str:
+    """Name of a frozen card: the device's with the size in nm, `nfet_4000x150`."""
+    sides = (f"{round(1e9 * side, 3):g}".replace(".", "p") for side in (width, length))
+    return f"{model}_{'x'.join(sides)}"
+
+
+def technology_of(fields: dict[str, Any]) -> Technology:
+    """A technology from its fields. Raises TechnologyError with every violation in one line."""
+    return validated(Technology, fields)
+
+
+class PdkVersionWarning(UserWarning):
+    """The PDK that was found is not one that the technology's record was made with."""
 
 
 def technology_names() -> list[str]:
     return sorted(path.stem for path in (folder("models") / "devices").glob("*.toml"))
 
 
-def load_technology(name: str) -> Technology:
-    """A shipped technology by name.
+def load_technology(
+    name: str, corner: str = "tt", supply: float | None = None, temperature: float | None = None
+) -> Technology:
+    """A shipped technology by name, or a user's by the path of its TOML file; supply in V, temperature in Celsius.
 
-    Raises TechnologyError for a name that is not shipped and for a file that does not hold together.
+    A PDK's technology comes without cards: `mtc_hw.freeze.sized` adds them. Raises TechnologyError for what is not
+    there, for a file that does not hold together, and for a corner, supply or temperature outside the technology's.
+    Warns with PdkVersionWarning of a PDK that its record does not know.
     """
+    if name.endswith(".toml"):
+        return read_technology(Path(name), corner, supply, temperature)
     if name not in technology_names():
-        raise TechnologyError(f"no technology {name!r}; there are: {', '.join(technology_names())}")
-    return read_technology(folder("models") / "devices" / f"{name}.toml")
+        raise TechnologyError(
+            f"no technology {name!r}; there are: {', '.join(technology_names())}; or give your own as a .toml file"
+        )
+    return read_technology(folder("models") / "devices" / f"{name}.toml", corner, supply, temperature)
 
 
-def read_technology(path: Path) -> Technology:
-    """A technology from its TOML file and the card file beside it."""
+def read_technology(
+    path: Path, corner: str = "tt", supply: float | None = None, temperature: float | None = None
+) -> Technology:
+    """A technology from its TOML file and the card file beside it; see `load_technology`."""
     try:
-        fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        cards = (path.parent / str(fields.get("models", ""))).read_text(encoding="utf-8")
-        return technology_of(fields | {"cards": cards})
-    except (OSError, ValueError, TechnologyError) as error:
+        record = read_record(path)
+        chosen = _chosen(record, corner, supply, temperature)
+        shared = record.model_dump(exclude={"models", "library", "corners"})
+        library = record.library and _library(record.library, corner)
+        cards = own_cards(record, path.parent, corner)
+        return technology_of(shared | chosen | {"library": library, "cards": cards})
+    except TechnologyError as error:
         raise TechnologyError(f"technology {path}: {error}") from None
 
 
-def technology_of(fields: dict[str, Any]) -> Technology:
-    """A technology from its fields. Raises TechnologyError with every violation in one line."""
-    try:
-        return Technology.model_validate(fields)
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise TechnologyError("; ".join(wrong)) from None
+def _chosen(record: Record, corner: str, supply: float | None, temperature: float | None) -> dict[str, Any]:
+    """Corner, supply and temperature, with every violation told."""
+    wrong = []
+    if corner not in record.corner_names:
+        wrong.append(f"there is no corner {corner!r}; there are: {', '.join(record.corner_names)}")
+    supply = record.supply if supply is None else supply
+    temperature = record.temperature if temperature is None else temperature
+    for what, value, (low, high), unit in (
+        ("supply", supply, record.supply_range, "V"),
+        ("temperature", temperature, record.temperature_range, "degrees Celsius"),
+    ):
+        if not low <= value <= high:
+            wrong.append(f"{what} {value:g} is outside {low:g} to {high:g} {unit}")
+    if wrong:
+        raise TechnologyError("; ".join(wrong))
+    return {"corner": corner, "corners": record.corner_names, "supply": supply, "temperature": temperature}
+
+
+def _library(record: LibraryRecord, corner: str) -> dict[str, Any]:
+    """Where one corner's models are, with the digest of the PDK that is installed, or the record's where none is."""
+    section = record.sections[corner]
+    known = {digests[corner]: version for version, digests in record.digests.items()}
+    found = pdk.find(record)
+    digest = next(iter(known)) if found is None else pdk.digest(found, section)
+    if digest not in known:
+        warnings.warn(
+            f"the PDK in {found} is another version: its {corner} models have the digest {digest[:16]}, the record "
+            f"was made with {', '.join(f'{version} ({each[:16]})' for each, version in known.items())}; cells are "
+            "measured anew, and cards checked against your PDK",
+            PdkVersionWarning,
+            stacklevel=4,
+        )
+    fields = record.model_dump(exclude={"sections", "digests"})
+    return fields | {"section": section, "digest": digest, "version": known.get(digest, "unknown")}

@@ -13,7 +13,7 @@ from mtc_hw.model.options import TrainOptions
 from mtc_hw.spec import Curve, RectifiedTanh, Synapse
 
 CIRCUIT_CURVE = Curve(0.45, 1.502)
-"""Fit to the generic process's wide-range transconductor: leak and filter followers of the circuit."""
+"""Fit to the generic process's wide-range transconductor: leak, filter followers and inputs of the circuit."""
 
 RECURRENCE = 0.2
 """Standard deviation of initial recurrent weights, times the root of the neurons."""
@@ -34,7 +34,8 @@ def initial_network(o: TrainOptions, sample: float, inputs: int, generator: torc
     layers = []
     for index in range(o.layers):
         layers.append(_layer(o, inputs if index == 0 else o.hidden, index > 0, generator))
-    return Network(tuple(layers), None if spiking else synapse, timing_of(o, sample), o.limit)
+    curve = None if spiking or o.curves == "linear" else CIRCUIT_CURVE
+    return Network(tuple(layers), None if spiking else synapse, timing_of(o, sample), o.limit, curve)
 
 
 def _layer(o: TrainOptions, inputs: int, hidden: bool, generator: torch.Generator) -> Layer:

@@ -29,6 +29,7 @@ def to_spec(network: Network, readout: Readout | None = None, task: Task | None 
         bias=layer.bias.detach().double().numpy(),
         synapse=network.synapse,
         readout=readout,
+        input_curve=network.input_curve,
         task=task,
         step=network.timing.step,
         integrator=neurons.integrator,
@@ -52,7 +53,8 @@ def from_spec(spec: ModelSpec) -> Network:
         filter_curve=n.filter_curve,
     )
     weights, bias = (torch.tensor(array, dtype=torch.float32) for array in (spec.weights, spec.bias))
-    return Network((Layer(neurons, weights, bias),), spec.synapse, spec_timing(spec))
+    layers = (Layer(neurons, weights, bias),)
+    return Network(layers, spec.synapse, spec_timing(spec), input_curve=spec.input_curve)
 
 
 def with_codes(network: Network, quantised: ModelSpec) -> Network:

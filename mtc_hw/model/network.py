@@ -13,7 +13,7 @@ from mtc_hw.model.algebra import Value
 from mtc_hw.model.chips import Chips
 from mtc_hw.model.kernel import fused, supported
 from mtc_hw.model.program import Dynamics, Output, Program, Unrolled, unrolled
-from mtc_hw.spec import AnySynapse
+from mtc_hw.spec import AnySynapse, Curve
 
 
 class Neurons(Protocol):
@@ -77,6 +77,7 @@ class Network:
     synapse: AnySynapse | None  # None: spikes pass as they are
     timing: Timing
     limit: float = 3.2  # unit voltages, above which the excess counts
+    input_curve: Curve | None = None  # what the network's inputs pass before their weights
 
     def tensors(self) -> dict[str, Tensor]:
         """Every trainable tensor by name, in a fixed order."""
@@ -92,6 +93,7 @@ class Network:
 
     def observe(self, inputs: Tensor, kept: Sequence[int], chips: Chips | None = None) -> Observation:
         """Features at the kept samples, from 1, of inputs (B, samples) or (B, samples, inputs)."""
+        inputs = _bent(self.input_curve, inputs)
         steps = len(inputs) * (inputs.shape[1] - 1) * self.timing.substeps
         totals = []
         for layer in self.layers[:-1]:
@@ -105,6 +107,7 @@ class Network:
     def visible(self, inputs: Tensor, chips: Chips | None = None) -> list[Tensor]:
         """Voltage or spikes of every layer after every step, the start first, (B, steps + 1, N) each."""
         seen = []
+        inputs = _bent(self.input_curve, inputs)
         for layer in self.layers:
             samples = inputs.shape[1] - 1
             run = self._run(layer, inputs, "state", None, chips)
@@ -145,3 +148,10 @@ class Network:
             return fused(program, current, c, steps)
         run = unrolled(program, current, c, layer.recurrent)
         return run if steps is None else Unrolled(run.outputs[:, [step - 1 for step in steps]], run.sums)
+
+
+def _bent(curve: Curve | None, x: Tensor) -> Tensor:
+    if curve is None:
+        return x
+    left, right = (torch.tanh(curve.slope * (x + side * curve.shift)) for side in (-1.0, 1.0))
+    return curve.amplitude * (left + right)

@@ -40,7 +40,7 @@ def run_spec(spec: ModelSpec, series: ArrayLike, step: float | None = None, exac
             f"the series has shape {x.shape}; it needs 2 or more finite rows of {spec.weights.shape[1]} inputs"
         )
     timing = spec_timing(spec, step)
-    current = torch.from_numpy(x @ spec.weights.T + spec.bias)
+    current = torch.from_numpy(spec.input_current(x))
     with torch.no_grad():
         states = _states(current, spec, timing, exact)
     voltage = states[0]

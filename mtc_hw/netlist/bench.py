@@ -1,4 +1,4 @@
-"""The test bench of one neuron's OTAs: a DC sweep of each with its output clamped."""
+"""The test bench of one neuron's transconductors: each one's input swept at several output voltages."""
 
 import dataclasses
 
@@ -6,51 +6,55 @@ from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.lint import lint
 from mtc_hw.netlist.render import common_context
-from mtc_hw.netlist.templates import render
-from mtc_hw.netlist.views import Branch, Level, neuron_view
-
-FILTER_CLAMP = -1.0
-"""Unit voltages at which a filter's output is held while its input sweeps: the middle of what it sees in use."""
-
-_OPTIONS = ("gmin=1e-16", "abstol=1e-16", "vntol=1e-8", "reltol=1e-6", "itl1=500", "itl2=500")
+from mtc_hw.netlist.solver import SWEEP_OPTIONS
+from mtc_hw.netlist.templates import render, spice
+from mtc_hw.netlist.views import Branch, Level, neuron_view, synapse_template, synapse_views
 
 
-def sweep_deck(design: MappedDesign, index: int, level: Level, low: float, high: float, step: float) -> Deck:
-    """Neuron `index`: v and every filter swept together from `low` to `high`, unit voltages.
+def sweep_deck(
+    design: MappedDesign, index: int, level: Level, sweep: tuple[float, float, float], outputs: tuple[float, ...]
+) -> Deck:
+    """Neuron `index`: all that its transconductors sense swept together, at each output voltage in turn.
 
-    i(vo_<branch>) is the current that the OTA sends into v, and for a filter into its clamped output.
+    `sweep` is first, last and step, `outputs` an even grid, both in unit voltages. i(vo_<name>) is the current that
+    comes out, output by output; a filter's output is also what it follows.
     """
-    view = neuron_view(design, index, level)
     volt, ground = design.scale.volt, design.technology.analog_ground
-    wanted = tuple(f"i(vo_{branch.name})" for branch in view.branches)
+    low, high, step = sweep
+    instruments = [*neuron_view(design, index, level).branches, *synapse_views(design, index, level)]
+    wanted = tuple(f"i(vo_{each.name})" for each in instruments)
+    spacing = outputs[1] - outputs[0]
+    # Half a step of slack: whether the last point is reached hangs on the rounding of ngspice's sum of steps.
+    swept = [low, high + 0.5 * step, step]
+    held = [outputs[0], outputs[-1] + 0.5 * spacing, spacing]
+    limits = [
+        spice(value)
+        for start, stop, each in (swept, held)
+        for value in (ground + start * volt, ground + stop * volt, each * volt)
+    ]
     context = common_context(design.technology, design.cells.width, design.cells.length) | {
         "title": f"bench of neuron {index}",
         "level": level,
         "digest": design.digest[:16],
-        "branches": [_clamped(branch) for branch in view.branches],
-        "filter_clamp": ground + FILTER_CLAMP * volt,
-        "options": _OPTIONS,
+        "branches": [_clamped(each) for each in instruments],
+        "synapse_template": synapse_template(design, level),
+        "threshold": design.synapse.threshold * volt,
+        "options": SWEEP_OPTIONS,
         "wanted": wanted,
-        "low": ground + low * volt,
-        "high": ground + high * volt,
-        "step": step * volt,
+        "analysis": f".dc Vin {' '.join(limits[:3])} Vout {' '.join(limits[3:])}",
     }
     text = render("testbench/sweep.cir.j2", context)
     lint(text)
-    # Half a step of slack: whether the last point is reached hangs on the rounding of ngspice's sum of steps.
     return Deck(f"bench_{index}", text, wanted, ground + (high - 0.5 * step) * volt)
 
 
-def _clamped(branch: Branch) -> dict[str, object]:
-    """An OTA on the bench: what it senses is the swept node; a filter still follows its own output."""
+def _clamped(branch: Branch) -> Branch:
+    """The same on the bench: what it senses is the swept node; a filter still follows its own output."""
     filtering = branch.name.endswith("_filter")
 
     def node(name: str) -> str:
         if filtering and name == branch.out:
             return f"o_{branch.name}"
-        return name if name.startswith("r_") else "in"
+        return name if name.startswith("r_") or name in ("ref", "threshold") else "in"
 
-    wired = dataclasses.replace(branch, inp=node(branch.inp), inn=node(branch.inn))
-    return {each.name: getattr(wired, each.name) for each in dataclasses.fields(wired)} | {
-        "clamp": "clamp" if filtering else "in"
-    }
+    return dataclasses.replace(branch, inp=node(branch.inp), inn=node(branch.inn))

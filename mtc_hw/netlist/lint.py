@@ -45,7 +45,8 @@ class _Statement:
 
 
 def _findings(text: str) -> Iterator[str]:
-    unprintable = re.search(r"[^\n -~]", text)
+    plain = text.isascii() and text.replace("\n", "").isprintable()
+    unprintable = None if plain else re.search(r"[^\n -~]", text)
     if unprintable:
         yield f"character {unprintable.group()!r} at offset {unprintable.start()}"
     statements = list(_statements(text))
@@ -97,7 +98,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines after the title with continuations joined and comments dropped, each with its first line's number."""
     joined: list[tuple[int, list[str]]] = []
     for number, line in enumerate(text.splitlines()[1:], 2):
-        stripped = _COMMENT.split(line)[0].strip()
+        stripped = (_COMMENT.split(line, 1)[0] if ";" in line or "$" in line else line).strip()
         if not stripped or stripped.startswith("*"):
             continue
         if stripped.startswith("+") and joined:

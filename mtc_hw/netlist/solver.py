@@ -36,3 +36,6 @@ FREE_RUNNING = {"behavioural": ACCURATE, "transistor": TRANSISTOR}
 
 DRIVEN = {"behavioural": NETWORK, "transistor": TRANSISTOR}
 """By level, for the neurons of a network: the input keeps them in step."""
+
+SWEEP_OPTIONS = ("gmin=1e-16", "abstol=1e-16", "vntol=1e-8", "reltol=1e-6", "itl1=500", "itl2=500")
+"""For DC sweeps: currents down to a part in a hundred thousand of a unit current."""

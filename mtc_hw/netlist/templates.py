@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -61,6 +61,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        auto_reload=False,
     )
     result.filters.update(spice=spice, parameters=parameters, line=checked_line)
     return result
@@ -68,3 +69,10 @@ def environment() -> jinja2.Environment:
 
 def render(template: str, context: Mapping[str, Any]) -> str:
     return environment().get_template(template).render(context)
+
+
+@cache
+def macros(template: str) -> Mapping[str, Callable[..., str]]:
+    """A template's macros by name."""
+    module = environment().get_template(template).module
+    return {name: value for name, value in vars(module).items() if not name.startswith("_") and callable(value)}

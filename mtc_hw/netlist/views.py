@@ -11,14 +11,18 @@ from mtc_hw.hardware.design import (
     BRANCHES,
     LEAK,
     MappedDesign,
-    branch_constant,
-    branch_gain,
-    branch_offset,
-    parasitic,
+    load_capacitance,
+    pole_parasitic,
+    row_constant,
+    row_gain,
+    row_offset,
 )
-from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS
+from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, RectifiedTanh
 
 Level = Literal["behavioural", "transistor"]
+
+SUM_BIAS = 1e-9
+"""A: bias of the amplifier that holds the negative sum, and the least that its mirror carries."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,6 @@ class Capacitor:
 
 
 @dataclass(frozen=True)
-class Input:
-    index: int
-    code: float
-    lsb: float
-
-
-@dataclass(frozen=True)
 class NeuronView:
     """One neuron's subcircuit and how it is wired at the top."""
 
@@ -69,39 +66,43 @@ class NeuronView:
     states: tuple[str, ...]  # top-level nodes of v and of the filters it has
     capacitors: tuple[Capacitor, ...]
     branches: tuple[Branch, ...]
-    inputs: tuple[Input, ...]
     offset: Code | None
-    unit: float  # V
+
+
+@dataclass(frozen=True)
+class ReadoutView:
+    """One output's sums and low-pass."""
+
+    index: int
+    sum_bias: float  # A
+    offset: float  # A
+    poles: tuple[Code, ...]
+    parameters: dict[str, float]
 
 
 def neuron_view(design: MappedDesign, index: int, level: Level) -> NeuronView:
     """Neuron `index` of the design."""
     one = design.take(index)
     filters = [f for row, f in enumerate(FILTERS) if one.present[LEAK + 1 + row, 0]]
-    inputs = tuple(
-        Input(i, float(one.input_dac.fine(one.input_code[0, i : i + 1])[0]), one.input_dac.lsb)
-        for i in range(one.input_code.shape[1])
-    )
+    inputs = [f"x_{i}" for i in range(one.input_code.shape[1])]
     offset = Code(float(one.offset_code[0]), one.offset_dac.lsb) if one.offset_code[0] else None
-    ports = ("v", *(f"u_{f}" for f in filters), *(f"x_{i.index}" for i in inputs), "ref", "vdd", "vss")
+    ports = ("v", *(f"u_{f}" for f in filters), *inputs, "ref", "vdd", "vss")
     states = (f"v_{index}", *(f"u_{f}_{index}" for f in filters))
     return NeuronView(
         index=index,
         summary=", ".join(BRANCHES[b] for b in np.flatnonzero(one.present[:, 0])),
         ports=ports,
-        nodes=(*states, *(f"x_{i.index}" for i in inputs), "ref", "vdd", "0"),
+        nodes=(*states, *inputs, "ref", "vdd", "0"),
         states=states,
         capacitors=_capacitors(one, level),
-        branches=tuple(_branches(one, level)),
-        inputs=inputs,
+        branches=(*_branches(one, level), *_inputs(one, level)),
         offset=offset,
-        unit=design.scale.volt,
     )
 
 
 def _capacitors(one: MappedDesign, level: Level) -> tuple[Capacitor, ...]:
     """Drawn capacitors; the behavioural level has no devices, so the parasitics are added to them."""
-    total = one.capacitor + (parasitic(one.cells, one.present) if level == "behavioural" else 0.0)
+    total = load_capacitance(one) if level == "behavioural" else one.capacitor
     result = [Capacitor("membrane", "v", float(total[0, 0]))]
     for row, name in enumerate(FILTERS):
         if one.present[LEAK + 1 + row, 0]:
@@ -110,7 +111,7 @@ def _capacitors(one: MappedDesign, level: Level) -> tuple[Capacitor, ...]:
 
 
 def _branches(one: MappedDesign, level: Level) -> list[Branch]:
-    gain, offset, constant = (each(one)[:, 0] for each in (branch_gain, branch_offset, branch_constant))
+    known = _known(one)
     return [
         Branch(
             name=BRANCHES[branch],
@@ -119,7 +120,7 @@ def _branches(one: MappedDesign, level: Level) -> list[Branch]:
             bias=_bias(one, branch),
             reference=_reference(one, branch),
             parameters=(
-                _equation(one, branch, gain[branch], offset[branch], constant[branch])
+                _equation(one, known[:, branch], _curve(one, branch))
                 if level == "behavioural"
                 else _devices(one, branch)
             ),
@@ -156,29 +157,112 @@ def _reference(one: MappedDesign, branch: int) -> Code | None:
     return Code(float(one.reference_code[branch, 0]), one.reference_dac.lsb, one.reference_dac.base)
 
 
+def _curve(one: MappedDesign, branch: int) -> Curve | None:
+    if branch == LEAK:
+        return one.leak_curve
+    return one.filter_curve if branch > LEAK else None
+
+
 def _cell(one: MappedDesign, branch: int, level: Level) -> str:
-    curve = one.leak_curve if branch == LEAK else one.filter_curve
-    if level == "behavioural" and BRANCH_CELL[branch] == "wide_ota" and curve is None:
+    if level == "behavioural" and BRANCH_CELL[branch] == "wide_ota" and _curve(one, branch) is None:
         return "linear_ota"
     return BRANCH_CELL[branch]
 
 
-def _equation(one: MappedDesign, branch: int, gain: float, offset: float, constant: float) -> dict[str, float]:
-    """A behavioural cell's parameters; `offset` is V, `constant` A."""
-    values = {"gain": float(gain), "unit": one.scale.volt} | ({"offset": float(offset)} if offset else {})
-    if BRANCH_CELL[branch] == "ota" and constant:
-        values["constant"] = float(constant)
-    curve = one.leak_curve if branch == LEAK else one.filter_curve
-    if BRANCH_CELL[branch] == "wide_ota" and curve is not None:
-        values |= {"a": curve.amplitude, "k": curve.slope, "d": curve.shift}
-    return values
+def _inputs(one: MappedDesign, level: Level) -> list[Branch]:
+    """Input transconductors; the sign is which of their inputs hears the signal."""
+    known, result = _known(one), []
+    for i, code in enumerate(one.input_code[0]):
+        if code == 0.0:
+            continue
+        row, node = len(BRANCHES) + i, f"x_{i}"
+        inp, inn = (node, "ref") if code > 0 else ("ref", node)
+        behavioural = level == "behavioural"
+        result.append(
+            Branch(
+                name=f"input_{i}",
+                cell="linear_ota" if behavioural and one.input_curve is None else "wide_ota",
+                inp=inp,
+                inn=inn,
+                out="v",
+                bias=Code(float(abs(code)), one.input_dac.lsb),
+                reference=None,
+                parameters=_equation(one, known[:, row], one.input_curve) if behavioural else _devices(one, row),
+            )
+        )
+    return result
 
 
-def _devices(one: MappedDesign, branch: int) -> dict[str, float]:
+def synapse_template(design: MappedDesign, level: Level) -> str:
+    """Where the synapse's subcircuit is."""
+    return f"{level}/synapse.cir.j2" if isinstance(design.synapse, RectifiedTanh) else "saturated_relu.cir.j2"
+
+
+def synapse_views(design: MappedDesign, index: int, level: Level) -> list[Branch]:
+    """Neuron `index`'s synapse to each output, into the sum that its weight's sign says."""
+    one = design.take(index)
+    known, result = _known(one), []
+    tanh = isinstance(one.synapse, RectifiedTanh)
+    for output, code in enumerate(one.readout_code[:, 0]):
+        if code == 0.0:
+            continue
+        row = len(one.rows) - len(one.readout_code) + output
+        parameters = _devices(one, row)
+        if level == "behavioural" or not tanh:
+            span = 1.0 if isinstance(one.synapse, RectifiedTanh) else one.synapse.saturation - one.synapse.threshold
+            gain, offset, _ = known[:, row]
+            parameters = {"gain": float(gain), "unit": span * one.scale.volt} | _if_any("offset", offset)
+        result.append(
+            Branch(
+                name=f"synapse_{output}_{index}",
+                cell="synapse" if tanh else "saturated_relu",
+                inp=f"v_{index}",
+                inn="threshold",
+                out=f"sum_{'p' if code > 0 else 'n'}_{output}",
+                bias=Code(float(abs(code)), one.readout_dac.lsb),
+                reference=None,
+                parameters=parameters,
+            )
+        )
+    return result
+
+
+def readout_views(design: MappedDesign, level: Level) -> list[ReadoutView]:
+    """Each output's sums and low-pass."""
+    drawn = design.pole_capacitor + (pole_parasitic(design.cells) if level == "behavioural" else 0.0)
+    parameters = {f"c{i + 1}": float(value) for i, value in enumerate(drawn)}
+    if level == "behavioural":
+        gains = design.pole_current / design.filter_dac.decode(design.pole_code)
+        parameters |= {"gain1": float(gains[0]), "gain": float(gains[1]), "unit": design.scale.volt}
+    dac, code = design.filter_dac, design.pole_code
+    poles = tuple(Code(float(c), float(s)) for c, s in zip(dac.fine(code), dac.step(code), strict=True))
+    return [
+        ReadoutView(output, SUM_BIAS, float(offset) * design.readout_unit, poles, parameters)
+        for output, offset in enumerate(design.readout_offset)
+    ]
+
+
+def _known(one: MappedDesign) -> Array:
+    """Gain, offset (V) and constant (A) of every row of the one neuron, (3, rows)."""
+    return np.array([each(one)[:, 0] for each in (row_gain, row_offset, row_constant)])
+
+
+def _if_any(name: str, value: float) -> dict[str, float]:
+    return {name: float(value)} if value else {}
+
+
+def _equation(one: MappedDesign, known: Array, curve: Curve | None) -> dict[str, float]:
+    """A behavioural cell's parameters, from its gain, offset (V) and constant (A)."""
+    gain, offset, constant = known
+    values = {"gain": float(gain), "unit": one.scale.volt} | _if_any("offset", offset) | _if_any("constant", constant)
+    return values if curve is None else values | {"a": curve.amplitude, "k": curve.slope, "d": curve.shift}
+
+
+def _devices(one: MappedDesign, row: int) -> dict[str, float]:
     """A transistor cell's parameters: nothing, or the virtual chip's draws."""
     if one.deviations is None:
         return {}
-    names = DEVICES[BRANCH_CELL[branch]]
-    threshold = {f"vt_{d}": float(one.deviations.threshold[branch, i, 0]) for i, d in enumerate(names)}
-    width = {f"b_{d}": float(one.deviations.width[branch, i, 0]) for i, d in enumerate(names)}
+    names = DEVICES[one.rows[row][1]]
+    threshold = {f"vt_{d}": float(one.deviations.threshold[row, i, 0]) for i, d in enumerate(names)}
+    width = {f"b_{d}": float(one.deviations.width[row, i, 0]) for i, d in enumerate(names)}
     return threshold | width

@@ -6,6 +6,10 @@ import numpy as np
 from PySpice.Spice.NgSpice.Shared import FFI, NgSpiceShared, ffi, ffi_string_utf8
 
 
+SCALES = ("time", "v-sweep", "i-sweep")
+"""Names of what a transient or a DC sweep runs over."""
+
+
 class Simulator(NgSpiceShared):  # type: ignore[misc]
     """NgSpiceShared that leaves the verdict to `judge`: PySpice takes any note on stderr for an error."""
 
@@ -27,6 +31,8 @@ class Simulator(NgSpiceShared):  # type: ignore[misc]
         ffi.from_handle(user_data).ended = True
         return status
 
+    scales = SCALES
+
     def command(self, text: str) -> bool:
         return not self._ngspice_shared.ngSpice_Command(text.encode("ascii"))
 
@@ -41,7 +47,7 @@ class Simulator(NgSpiceShared):  # type: ignore[misc]
             name = vector._name.lower()
             if name.endswith("#branch"):
                 name = f"i({name.removesuffix('#branch')})"
-            elif name not in ("time", "v-sweep") and "(" not in name:
+            elif name not in SCALES and "(" not in name:
                 name = f"v({name})"
             found[name] = np.array(vector._data, dtype=np.float64)
         return found

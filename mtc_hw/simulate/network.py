@@ -1,4 +1,4 @@
-"""A hidden layer in the circuit: one deck a neuron, run in parallel, gathered on one time grid."""
+"""A network in the circuit: one deck a neuron, run in parallel and gathered on one time grid, then its readout."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from scipy.interpolate import PchipInterpolator
 
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.netlist.deck import Deck
-from mtc_hw.netlist.render import Series, neuron_deck
+from mtc_hw.netlist.render import Series, neuron_deck, readout_deck
 from mtc_hw.netlist.solver import DRIVEN
 from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import Initial
-from mtc_hw.readout import features, predict
+from mtc_hw.readout import features
 from mtc_hw.simulate.outcome import Outcome
 from mtc_hw.simulate.pool import Done, Runner
 from mtc_hw.simulate.waveforms import to_trace
-from mtc_hw.spec import INITIAL_VOLTAGE, Array, Readout
+from mtc_hw.spec import INITIAL_VOLTAGE, Array
 
 SETTLED = Initial(INITIAL_VOLTAGE, INITIAL_VOLTAGE, INITIAL_VOLTAGE)
 GRID = 4  # points per sample of the input
@@ -27,9 +27,20 @@ class LayerRun:
 
     voltage: Array  # (GRID * samples + 1, N), unit voltages
     step: float  # tau_m between rows
+    sums: Array  # (GRID * samples + 1, 2, outputs) A that all synapses send into the positive and the negative sum
     power: Array  # (N,) W from the supply, mean over the run; NaN where the run failed
     failed: tuple[Outcome, ...]
     seconds: float  # sum over the decks
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkRun:
+    """What a network did, its readout included."""
+
+    layer: LayerRun
+    prediction: Array  # (samples, outputs), standardised; NaN where the readout's run failed
+    power: float  # W from the supply, of all neurons and readouts, mean over the run
+    failed: tuple[Outcome, ...]
 
 
 def layer_decks(design: MappedDesign, level: Level, inputs: Array) -> list[Deck]:
@@ -59,29 +70,73 @@ def input_spacing(design: MappedDesign) -> float:
     return 1.0 if design.task is None else design.task.sample * design.task.time_unit
 
 
+def run_networks(
+    designs: list[MappedDesign], level: Level, inputs: Array, run: Runner, done: Done | None = None
+) -> list[NetworkRun]:
+    """Several chips over the same input: their neurons, then their sums and low-passes, fed with the neurons' currents.
+
+    Exact but for the first pole's voltage, which the synapses of the neurons' own decks do not see.
+    """
+    layers = run_layers(designs, level, inputs, run, done)
+    decks = [
+        readout_deck(design, output, level, Series(layer.sums[:, :, output], layer.step), DRIVEN[level])
+        for design, layer in zip(designs, layers, strict=True)
+        for output in range(len(design.readout_offset))
+    ]
+    outcomes, runs, start = run(decks), [], 0
+    for design, layer in zip(designs, layers, strict=True):
+        outputs = len(design.readout_offset)
+        runs.append(_with_readout(design, layer, outcomes[start : start + outputs]))
+        start += outputs
+    return runs
+
+
+def _with_readout(design: MappedDesign, layer: LayerRun, outcomes: list[Outcome]) -> NetworkRun:
+    grid = np.arange(len(layer.voltage)) * layer.step
+    prediction = np.full((len(grid[::GRID]), len(outcomes)), np.nan)
+    power = float(np.nansum(layer.power))
+    for output, outcome in enumerate(outcomes):
+        if outcome.waveforms is None:
+            continue
+        time = outcome.waveforms.axis / design.scale.second
+        volts = outcome.waveforms[f"v(y_{output})"] - design.technology.analog_ground
+        answer = volts / (design.scale.volt * design.readout_span)
+        prediction[:, output] = PchipInterpolator(time, answer)(grid[::GRID])
+        power += _power(design, outcome)
+    failed = (*layer.failed, *(outcome for outcome in outcomes if not outcome.ok))
+    return NetworkRun(layer, prediction, power, failed)
+
+
+def _power(design: MappedDesign, outcome: Outcome) -> float:
+    """Mean over the run, W."""
+    assert outcome.waveforms is not None
+    supply = -outcome.waveforms["i(vdd)"] * design.technology.supply
+    return float(np.trapezoid(supply, outcome.waveforms.axis) / outcome.waveforms.axis[-1])
+
+
 def gather(design: MappedDesign, outcomes: list[Outcome], duration: float, spacing: float) -> LayerRun:
     """The neurons' waveforms on one grid. Between the solver's points by a monotone cubic: spikes are sharp."""
     step = spacing / GRID
     grid = np.arange(round(duration / step) + 1) * step
     voltage = np.full((grid.size, design.count), INITIAL_VOLTAGE)
     power = np.full(design.count, np.nan)
+    sums = np.zeros((grid.size, 2, len(design.readout_offset)))
     for neuron, outcome in enumerate(outcomes):
         if outcome.waveforms is None:
             continue
         trace = to_trace(outcome.waveforms, design, neuron)
         voltage[:, neuron] = PchipInterpolator(trace.time, trace.voltage[:, 0])(grid)
-        supply = -outcome.waveforms["i(vdd)"] * design.technology.supply
-        power[neuron] = np.trapezoid(supply, outcome.waveforms.axis) / outcome.waveforms.axis[-1]
+        power[neuron] = _power(design, outcome)
+        for output, code in enumerate(design.readout_code[:, neuron]):
+            if code != 0.0:
+                sign = int(code < 0)
+                current = outcome.waveforms[f"i(vsum_{'pn'[sign]}_{output})"]
+                sums[:, sign, output] += PchipInterpolator(trace.time, current)(grid)
     failed = tuple(outcome for outcome in outcomes if not outcome.ok)
-    return LayerRun(voltage, step, power, failed, sum(outcome.seconds for outcome in outcomes))
+    return LayerRun(voltage, step, sums, power, failed, sum(outcome.seconds for outcome in outcomes))
 
 
 def layer_features(design: MappedDesign, layer: LayerRun) -> Array:
     """Low-passed synapse outputs at every input sample, (samples, N)."""
     tau = design.readout_tau / design.scale.second
     return features(layer.voltage, layer.step, design.synapse, tau)[::GRID]
-
-
-def layer_prediction(design: MappedDesign, layer: LayerRun, readout: Readout) -> Array:
-    """The standardised prediction at every input sample, (samples, outputs)."""
-    return predict(layer_features(design, layer), readout)

@@ -55,7 +55,7 @@ def _waveforms(simulator: Any, deck: Deck) -> Waveforms | None:
         return None
     plot = simulator.last_plot
     values = {} if plot == "const" else simulator.vectors(plot)
-    axis = next((values[name] for name in ("time", "v-sweep") if name in values), np.empty(0))
+    axis = next((values[name] for name in simulator.scales if name in values), np.empty(0))
     return Waveforms(axis, values) if axis.size else None
 
 

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from mtc_hw.errors import DataError
+from mtc_hw.hardware.design import Deviations
 from mtc_hw.hardware.design_file import load_design, save_design
 from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.technology import technology_of
 from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import NETWORK
-from mtc_hw.spec import ModelSpec, RectifiedTanh, Synapse
+from mtc_hw.spec import ModelSpec, Neurons, Readout, RectifiedTanh, Synapse
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_a_changed_code_is_noticed(mapped, network, path):
         (lambda d: d | {"design": d["design"] | {"bias_code": [[1.0], [1.0, 2.0]]}}, "is incomplete: setting an arr"),
         (
             lambda d: d | {"design": d["design"] | {"technology": {}}},
-            r"is incomplete: name is \{\}: Field required; models is",
+            r"is incomplete: name is \{\}: Field required; corners is",
         ),
     ],
     ids=["version", "format", "list", "empty", "design list", "number", "ragged", "technology"],
@@ -118,3 +120,54 @@ def test_a_truncated_or_missing_file_is_refused(mapped, network, path):
     path.write_text(path.read_text()[:-100])
     with pytest.raises(DataError, match=r"^\S+design\.json is not a design: "):
         load_design(path)
+
+
+def leaves(fields: dict, path: tuple = ()) -> list[tuple[tuple, object]]:
+    """Numbers and texts of nested tables, with their paths."""
+    found = []
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            found += leaves(value, (*path, name))
+        elif isinstance(value, float | str):
+            found.append(((*path, name), value))
+    return found
+
+
+def changed(fields: dict, path: tuple, value: object) -> dict:
+    head, *rest = path
+    return fields | {head: changed(fields[head], tuple(rest), value) if rest else value}
+
+
+def test_every_field_of_a_technology_comes_back_and_counts(mapped, network, technology, path):
+    design = mapped(network, bits=8)
+    plain = technology.model_dump()
+    found = leaves(plain)
+    assert {"supply", "cards", "name"} <= {place[0] for place, _ in found}
+    for place, value in found:
+        other = value * (1.0 + 2.0**-50) if isinstance(value, float) else f"{value}x"
+        varied = dataclasses.replace(design, technology=technology_of(changed(plain, place, other)))
+        assert varied.digest != design.digest, place
+        save_design(varied, path)
+        assert load_design(path).technology == varied.technology, place
+        assert load_design(path).digest == varied.digest, place
+
+
+@pytest.mark.parametrize("bits", [None, 8])
+def test_a_thousand_mismatched_neurons_come_back_bit_for_bit(mapped, cells, path, bits):
+    rng = np.random.default_rng(5)
+    present = rng.random((4, 1000)) < np.array([[1.0], [0.9], [0.5], [0.5]])
+    neurons = Neurons(
+        alpha=present * rng.uniform(0.5, 3.0, (4, 1000)),
+        delta=rng.uniform(-1.5, 1.5, (4, 1000)),
+        tau=np.stack([rng.choice([0.0, 2.0], 1000), rng.uniform(20, 80, 1000), rng.uniform(200, 2500, 1000)]),
+        leak_curve=cells.leak_curve,
+    )
+    readout = Readout(rng.normal(size=(2, 1000)), rng.normal(size=2), tau=20.0)
+    spec = ModelSpec(neurons, rng.normal(size=(1000, 3)), rng.normal(size=1000), readout=readout)
+    # Draws of any size: the chip's own take longer than the file.
+    draws = Deviations(3, 1, *rng.normal(size=(2, 8, 10, 1000)))
+    design = dataclasses.replace(mapped(spec, bits=bits), deviations=draws)
+    save_design(design, path)
+    loaded = load_design(path)
+    assert_same(design, loaded)
+    assert loaded.digest == design.digest

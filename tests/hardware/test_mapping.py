@@ -116,28 +116,32 @@ def test_an_instantaneous_element_has_no_filter():
 REFUSALS = {
     "bias": (
         one_neuron(alpha=column(9, 2, 0, 0)),
-        r"neuron 0 'fast_negative': bias 8\.\d+e-09 A is outside the 8-bit converter's 0 to 4e-09 A; "
+        r"neuron 0 'fast_negative': bias 8\.\d+e-09 A is outside the 8-bit converter's 0 to 4e-09 A "
+        r"\(rule: converter reach\); "
         r"lower alpha or raise MappingOptions\.alpha_max",
     ),
     "reference": (
         one_neuron(delta=column(0, 7, 0, 0)),
-        r"neuron 0 'slow_positive': reference 1\.54 V is outside the 8-bit converter's 0\.849 to 1\.35 V; "
+        r"neuron 0 'slow_positive': reference 1\.54 V is outside the 8-bit converter's 0\.849 to 1\.35 V "
+        r"\(rule: converter reach\); "
         r"bring delta nearer to zero or raise MappingOptions\.delta_max",
     ),
     "filter": (
         one_neuron(tau=column(0.02, 50, 2500)),
-        r"neuron 0 'fast_filter': filter \S+ A is outside the 8-bit converter's \S+ to 4e-09 A; change tau, "
+        r"neuron 0 'fast_filter': filter \S+ A is outside the 8-bit converter's \S+ to 4e-09 A "
+        r"\(rule: converter reach\); change tau, "
         r"MappingOptions\.capacitor or MappingOptions\.filter_octaves",
     ),
     "capacitor": (
         one_neuron(tau=column(0, 1e5, 2500)),
-        r"neuron 0 'slow': the time constant needs 6\.4e-10 F, more than 2e-10 F; "
-        r"shorten it or raise MappingOptions\.capacitor_max",
+        r"neuron 0 'slow': the time constant needs 6\.4e-10 F, more than 2e-10 F "
+        r"\(rule: maximum capacitor\); shorten it, raise MappingOptions\.unit_current or raise "
+        r"MappingOptions\.capacitor_max",
     ),
     "offset": (
         one_neuron(offset=column(0, 0.25, 0)),
-        r"neuron 0 'slow_filter': offset 0\.25 has no circuit; subtract it from the delta of the elements that "
-        r"listen to this filter",
+        r"neuron 0 'slow_filter': offset 0\.25 has no circuit \(rule: filter offset\); subtract it from the delta of "
+        r"the elements that listen to this filter",
     ),
 }
 
@@ -157,9 +161,12 @@ def test_a_current_out_of_weak_inversion_is_refused_even_by_ideal_converters(map
 
 
 def test_parasitics_larger_than_the_capacitor_are_refused(mapped):
-    text = r"neuron 0 'membrane': parasitics exceed the capacitor by \S+ F; raise MappingOptions\.capacitor or use"
+    text = (
+        r"neuron 0 'membrane': parasitics of 9\.\d+e-14 F are more than 50% of the 1e-13 F capacitor "
+        r"\(rule: parasitics\); raise MappingOptions\.capacitor or use smaller transistors"
+    )
     with pytest.raises(UnmappableError, match=f"^{text}"):
-        mapped(bare(one_neuron()), capacitor=5e-14)
+        mapped(bare(one_neuron()), capacitor=1e-13, capacitor_min=1e-14)
 
 
 def test_every_violation_is_named_at_once(mapped):
@@ -183,6 +190,8 @@ def test_options_without_meaning_are_refused_together():
     )
     with pytest.raises(UnmappableError, match=text):
         MappingOptions(bits=1, filter_octaves=-1, capacitor=float("nan"))
+    with pytest.raises(UnmappableError, match=r"^MappingOptions\.input_range is \(1\.0, 0\.5\); the first voltage"):
+        MappingOptions(input_range=(1.0, 0.5))
 
 
 def test_the_drawn_capacitors_are_smaller_by_what_the_otas_add(mapped, network):

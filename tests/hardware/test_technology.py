@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from mtc_hw.errors import TechnologyError
+from mtc_hw.hardware.process import CORNERS
 from mtc_hw.hardware.technology import load_technology, read_technology, technology_names
 from mtc_hw.resources import folder
 
@@ -23,12 +24,12 @@ def copied(tmp_path):
     return write
 
 
-def test_every_shipped_technology_loads_with_its_cards():
-    for name in technology_names():
-        technology = load_technology(name)
-        assert technology.name == name
-        for device in (technology.nmos, technology.pmos):
-            assert f".model {device.model} " in technology.cards
+@pytest.mark.parametrize("corner", CORNERS)
+@pytest.mark.parametrize("name", technology_names())
+def test_every_shipped_technology_loads_at_every_corner(name, corner):
+    technology = load_technology(name, corner)
+    assert (technology.name, technology.corner) == (name, corner)
+    assert bool(technology.cards) == (technology.library is None)
 
 
 def test_a_copy_is_the_same_technology(copied, technology):

@@ -1,0 +1,73 @@
+"""The parts that describe a process: transistors with their mismatch, legal sizes; and how their faults are told."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mtc_hw.errors import TechnologyError
+
+Kind = Literal["nmos", "pmos"]
+KINDS: tuple[Kind, ...] = ("nmos", "pmos")
+CORNERS = ("tt", "ff", "ss", "sf", "fs")
+"""Typical, fast and slow; of a mixed corner the first letter is the nMOS. The same names for every technology."""
+
+# Rust's regular expressions, which pydantic uses: `$` is the end of the text, never before a newline.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+Text = Annotated[str, Field(pattern=r"^[ -~]+$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Celsius = Annotated[float, Field(gt=-100, lt=250)]
+STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class Device(BaseModel):
+    """One kind of transistor, with its Pelgrom coefficients: sigma = A / sqrt(W L) (IEEE JSSC 24(5), 1989)."""
+
+    model_config = STRICT
+    model: Name
+    threshold_mismatch: Positive  # V m
+    threshold_source: Text
+    gain_mismatch: Positive  # m
+    gain_source: Text
+
+
+class Grid(BaseModel):
+    """The transistor sizes that may be drawn, m."""
+
+    model_config = STRICT
+    width: tuple[Positive, Positive]  # smallest and largest
+    length: tuple[Positive, Positive]
+    step: Positive
+
+    def violations(self, width: float, length: float) -> list[str]:
+        """What is wrong with a size; empty when it may be drawn."""
+        wrong = []
+        for name, value, (low, high) in (("width", width, self.width), ("length", length, self.length)):
+            if not low <= value <= high:
+                wrong.append(f"{name} {um(value)} um is outside {um(low)} to {um(high)} um")
+            elif abs(value / self.step - round(value / self.step)) > 1e-6:
+                wrong.append(f"{name} {um(value)} um is not a multiple of {um(self.step)} um")
+        return wrong
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(kind: type[Model], fields: dict[str, Any]) -> Model:
+    """A model from its fields. Raises TechnologyError with every violation in one line."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise TechnologyError("; ".join(_told(each) for each in error.errors())) from None
+
+
+def _told(error: Any) -> str:
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "value_error":  # our own, which name their value
+        return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
+    return f"{where} is {error['input']!r}: {error['msg']}"
+
+
+def um(value: float) -> str:
+    """A length as a number of um."""
+    return f"{value * 1e6:.6g}"

@@ -1,0 +1,98 @@
+"""The codes that a deck of ours holds, read back from its text: what is in the netlist is what is in the table."""
+
+import math
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from mtc_hw.errors import DeckError
+from mtc_hw.hardware.codes_file import Key, Row, called, rows_of, with_stored
+from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign
+from mtc_hw.netlist.circuit import logical_lines
+
+_SUFFIXES = {"_bias": "bias", "_reference": "reference"}
+_SCOPE = re.compile(r"\.(?:subckt neuron_(?P<neuron>\d+)|subckt|ends)\b.*", re.IGNORECASE)
+_CALL = re.compile(r"X(?P<name>\w+)(?: \w+)+? (?P<master>\w+)(?P<parameters>(?: \w+=\S+)*)", re.IGNORECASE)
+
+
+def deck_codes(text: str) -> dict[Key, tuple[float, float]]:
+    """Code and step (lsb over the splitter's octaves) of every converter in an ngspice deck of ours.
+
+    Raises DeckError for a converter without code= and lsb=.
+    """
+    found: dict[Key, tuple[float, float]] = {}
+    neuron = ""
+    for number, line in logical_lines(text):
+        if scope := _SCOPE.fullmatch(line):
+            neuron = scope["neuron"] or ""
+        elif (call := _CALL.fullmatch(line)) and (key := _key(call["name"], call["master"], neuron)) is not None:
+            found[key] = _code(number, call)
+    return found
+
+
+def with_deck(design: MappedDesign, text: str) -> MappedDesign:
+    """The design with the codes that a deck holds; a deck of one neuron changes that neuron alone.
+
+    Raises DeckError for a deck without codes, a converter that the design does not have, or a step that is no octave
+    of it.
+    """
+    known, stored = rows_of(design), {}
+    for key, (code, step) in deck_codes(text).items():
+        if key not in known:
+            raise DeckError(f"the design has no {called(key)}")
+        stored[key] = _stored(known[key], code, step, key)
+    if not stored:
+        raise DeckError("no converter's code is in it")
+    return with_stored(design, stored)
+
+
+def differences(known: Mapping[Key, Row], text: str) -> list[str]:
+    """Where a deck's codes are not those of a design's rows, a line each; empty when they agree."""
+    result = []
+    for key, (code, step) in deck_codes(text).items():
+        if key not in known:
+            result.append(f"{called(key)} is in the deck only")
+        elif _stored(known[key], code, step, key) != known[key].stored:
+            result.append(f"{called(key)}: {code:g} in the deck, {known[key].code:g} in the design")
+    return result
+
+
+def _key(name: str, master: str, neuron: str) -> Key | None:
+    """The row that a converter's instance belongs to; None for what is no converter."""
+    if master == "readout_weight":
+        output, index = name.removeprefix("weight_").split("_")
+        return Key(index, f"output_{output}", "readout")
+    if master in ("input_gm", "offset_dac"):
+        return Key(neuron, name, "input" if master == "input_gm" else "offset")
+    for suffix, kind in _SUFFIXES.items():
+        if master in ("bias_dac", "reference_dac") and name.endswith(suffix):
+            element = name.removesuffix(suffix)
+            filtering = element in BRANCHES[LEAK + 1 :]
+            return Key(neuron, element, "filter" if filtering else kind)
+    return None
+
+
+def _code(number: int, call: re.Match[str]) -> tuple[float, float]:
+    values = dict(re.findall(r"(\w+)=(\S+)", call["parameters"]))
+    try:
+        code, step = float(values["code"]), float(values["lsb"])
+        if math.isfinite(code) and math.isfinite(step):
+            return code, step
+    except (KeyError, ValueError):
+        pass
+    raise DeckError(f"line {number}: X{call['name']} has no code= and lsb= that are numbers")
+
+
+def _stored(row: Row, code: float, step: float, key: Key) -> float:
+    """Code and octave as the design holds them."""
+    assert row.dac is not None, "a converter's row"
+    octaves = range(row.dac.octaves + 1 if row.dac.bits is not None else 1)
+    fitting = [octave for octave in octaves if row.dac.lsb / 2.0**octave == step]
+    if not fitting:
+        raise DeckError(f"{called(key)}: lsb is {step:g}, no octave of {row.dac.lsb:g}")
+    wide = 2.0**row.dac.bits if row.dac.bits is not None else 0.0
+    stored = code + fitting[0] * wide
+    if row.dac.bits is not None and (not code.is_integer() or bool(row.dac.outside(np.array(stored)))):
+        raise DeckError(f"{called(key)}: code {code:g} is none of the converter's")
+    return stored
