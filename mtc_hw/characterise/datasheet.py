@@ -77,7 +77,7 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False)
 class DataSheet:
-    """Every cell of a technology at one size, supply and temperature."""
+    """Every cell of a technology at one size, corner, supply and temperature."""
 
     technology: Technology
     cells: Cells
@@ -151,6 +151,7 @@ def to_json(sheets: Sequence[DataSheet]) -> dict[str, Any]:
 def _condition(sheet: DataSheet) -> dict[str, Any]:
     return {
         "digest": sheet.technology.digest(),
+        "corner": sheet.technology.corner,
         "supply": sheet.technology.supply,
         "temperature": sheet.technology.temperature,
         "unit": sheet.cells.unit,
