@@ -8,6 +8,7 @@ import typer
 
 from mtc_hw.cli_options import (
     ChipSeed,
+    Corner,
     Duration,
     Given,
     Jobs,
@@ -18,7 +19,9 @@ from mtc_hw.cli_options import (
     Record,
     Sample,
     Size,
+    Supply,
     Technology,
+    Temperature,
     emit,
 )
 
@@ -57,6 +60,9 @@ def netlist(
     duration: Duration = 1250.0,
     bits: MappedBits = 8,
     technology: Technology = "generic",
+    corner: Corner = "tt",
+    supply: Supply = None,
+    temperature: Temperature = None,
     size: Size = 4.0,
     whole: Annotated[bool, typer.Option("--whole", help="A network in one deck, with synapses and readout.")] = False,
     seed: ChipSeed = None,
@@ -73,7 +79,7 @@ def netlist(
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    design = design_of(source, bits, technology, size, seed, sample, record)
+    design = design_of(source, bits, technology, size, seed, sample, record, corner, supply, temperature)
     paths = write_decks(decks_of(source, design, level, duration, whole=whole), out)
     values = {"decks": [str(path) for path in paths], "design_digest": design.digest}
     emit(as_json, values, f"{len(paths)} deck{'s' if len(paths) > 1 else ''} in {out}")
