@@ -1,4 +1,4 @@
-"""Single transconductors trimmed from their own sweeps: equations give the model back, what is lost keeps its codes."""
+"""Single transconductors trimmed from their own sweeps: equations give the model back, what is lost stays."""
 
 import dataclasses
 
