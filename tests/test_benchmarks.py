@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from mtc_hw.hardware import pdk
+from mtc_hw.hardware.technology import load_technology
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -64,3 +67,16 @@ def test_an_interrupted_table_goes_on(tmp_path: Path) -> None:
     jobs = [json.loads(line)["job"] for line in out.read_text().splitlines() if line.endswith("}")]
     assert cut[0] in out.read_text()
     assert len({json.dumps(job) for job in jobs}) == len(jobs)
+
+
+@pytest.mark.pdk
+@pytest.mark.slow
+def test_cards_are_as_the_pdk_and_load_sooner() -> None:
+    library = load_technology("gf180mcuD").library
+    if library is None or pdk.find(library) is None:
+        pytest.skip("PDK gf180mcuD is not installed")
+    _, _, row = benchmark("cards").splitlines()
+    name, corner, *cells = row.strip("| ").split(" | ")
+    assert (name, corner, len(cells)) == ("gf180mcuD", "tt", 8)
+    assert max(map(float, cells[:6])) < 1e-3
+    assert float(cells[6].removesuffix(" s")) > 1e-3 * float(cells[7].removesuffix(" ms"))
