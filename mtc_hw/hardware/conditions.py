@@ -51,6 +51,8 @@ def at_temperature(design: MappedDesign, celsius: float, tracking: Tracking) -> 
         filter_dac=_scaled(design.filter_dac, ratio),
         input_dac=_scaled(design.input_dac, ratio),
         offset_dac=_scaled(design.offset_dac, ratio),
+        readout_dac=_scaled(design.readout_dac, ratio),
+        readout_unit=design.readout_unit * ratio,
     )
 
 

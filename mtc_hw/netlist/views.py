@@ -229,6 +229,8 @@ def synapse_views(design: MappedDesign, index: int, level: Level) -> list[Branch
 
 def readout_views(design: MappedDesign, level: Level) -> list[ReadoutView]:
     """Each output's sums and low-pass."""
+    if not len(design.readout_offset):
+        return []
     drawn = design.pole_capacitor + (pole_parasitic(design.cells) if level == "behavioural" else 0.0)
     parameters = {f"c{i + 1}": float(value) for i, value in enumerate(drawn)}
     if level == "behavioural":

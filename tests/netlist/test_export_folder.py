@@ -54,7 +54,9 @@ def test_the_readme_tells_what_when_and_how(mapped, network, tmp_path, dialect):
         f"{design.scale.volt!r} V",
         "reltol=0.0001",
         "bias 8, filter 8, reference 8",
-        "bias_dac, reference_dac, input_gm, offset_dac",
+        f"a\n  weight of one is {design.readout_unit!r} A",
+        f"{design.readout_span!r} unit voltages above `ref` for a standardised prediction of one",
+        "bias_dac, reference_dac, offset_dac",
         {"ngspice": "ngspice -b", "xyce": "Xyce DECK.cir", "spectre": "spectre DECK.scs"}[dialect],
     ):
         assert said in text, said
