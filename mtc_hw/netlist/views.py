@@ -10,6 +10,7 @@ from mtc_hw.hardware.design import (
     BRANCH_CELL,
     BRANCHES,
     LEAK,
+    SUM_BIAS,
     MappedDesign,
     load_capacitance,
     pole_parasitic,
@@ -20,9 +21,6 @@ from mtc_hw.hardware.design import (
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, RectifiedTanh
 
 Level = Literal["behavioural", "transistor"]
-
-SUM_BIAS = 1e-9
-"""A: bias of the amplifier that holds the negative sum, and the least that its mirror carries."""
 
 
 @dataclass(frozen=True)
