@@ -95,6 +95,7 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         readout_code=codes["readout"],
         readout_offset=np.zeros(0) if spec.readout is None else spec.readout.offset,
         readout_unit=poles.unit,
+        readout_span=_span(poles, dacs["pole"], cells),
         pole_code=dacs["pole"].encode(poles.bias),
         pole_capacitor=poles.capacitor,
         bias_dac=dacs["bias"],
@@ -208,6 +209,14 @@ def _bias_currents(
     leak = cells.wide_ota.bias_for(spec.neurons.leak * scale.amp)
     filters = cells.wide_ota.bias_for(capacitor[1:] * scale.volt / (tau * scale.second))
     return np.where(present, np.vstack([elements, leak[None], filters]), 0.0)
+
+
+def _span(poles: LowPass, dac: Dac, cells: Cells) -> float:
+    """What the low-pass gives for a prediction of one, with its first pole's current as the converter has it."""
+    if not poles.bias.size:
+        return 1.0
+    bias = dac.decode(dac.encode(poles.bias[:1]))
+    return float(poles.unit / (bias * cells.wide_ota.gain_at(bias))[0])
 
 
 def _converters(
