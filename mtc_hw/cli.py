@@ -15,6 +15,7 @@ from mtc_hw.cli_options import (
     AnyLevel,
     Bits,
     ChipSeed,
+    Converters,
     Corner,
     Duration,
     Jobs,
@@ -180,6 +181,7 @@ def neuron(
         Literal["none", "nominal", "chip"],
         typer.Option(help="Transistor level: whose DC sweeps set the codes, nobody's, the nominal chip's, its own."),
     ] = "nominal",
+    converters: Converters = "ideal",
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
@@ -195,7 +197,7 @@ def neuron(
 
     loaded = with_current(load_neuron(given), current)
     mapping = MappingOptions(bits=bits)
-    options = NeuronOptions(level, duration, size * 1e-6, size * 1e-6, mapping, trim, seed, sample)
+    options = NeuronOptions(level, duration, size * 1e-6, size * 1e-6, mapping, trim, seed, sample, converters)
     with open_workers(Workers(jobs=1)) as run:
         result = run_neuron(loaded, load_technology(technology, corner, supply, temperature), options, run)
     deck = write_deck(result.deck, out / f"{loaded.name}-{level}")
