@@ -25,6 +25,10 @@ ChipSeed = Annotated[int | None, typer.Option(help="Root seed of a virtual chip;
 Sample = Annotated[int, typer.Option(min=0, help="Number of the virtual chip of that seed.")]
 Record = Annotated[Path | None, typer.Option(help="Calibration whose codes to use; that of this very design.")]
 AnyDialect = Annotated[Literal["ngspice", "xyce", "spectre"], typer.Option("--dialect", help="For which simulator.")]
+Converters = Annotated[
+    Literal["ideal", "transistor"],
+    typer.Option(help="As sources, or as transistors, whose gains are measured first."),
+]
 Given = Annotated[str, typer.Argument(help="Preset, neuron file (.toml), checkpoint, design or exported folder.")]
 
 

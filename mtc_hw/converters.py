@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from mtc_hw.errors import DataError
+from mtc_hw.freeze import sized
 from mtc_hw.hardware.converters import DEFAULT_SIZES, ConverterSizes
 from mtc_hw.hardware.dac import Dac
+from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.netlist.converter_views import Converters, drawn_dacs
 from mtc_hw.netlist.converters import Instance, bias_instance, converter_bits, converter_context
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.lint import lint
@@ -28,6 +31,7 @@ CURRENTS = ("i(vo)", "i(vsupply)")
 LOAD = 1e-9  # A out of a reference converter, which in use drives gates
 SYNAPSE_CURRENT = 1e-8  # A through a sign switch
 SUM = (0.1, 1.2, 0.1)  # V
+STRIDE = 4  # octaves between measured gains, which differ by less than a percent
 VERSION = 1
 REMEDY = "characterise the converter again"
 
@@ -224,6 +228,23 @@ def measure_sign_switch(technology: Technology, sizes: ConverterSizes = DEFAULT_
         drop=np.array([run[name] - run.axis for name in wanted[:2]]),
         leak=np.array([run[name] for name in wanted[2:]]),
     )
+
+
+def transistor_converters(design: MappedDesign, sizes: ConverterSizes = DEFAULT_SIZES, jobs: int = 0) -> Converters:
+    """Converters of transistors for the decks of a design, each octave's gain measured now and taken out.
+
+    Measured at the largest code of every fourth octave, in seconds, and interpolated between. Raises UnmappableError
+    for a design of ideal converters, TechnologyError for a unit device off the technology's grid, DataError when a
+    run fails.
+    """
+    technology = sized(design.technology, [(sizes.width, sizes.length)])
+    load, gains = (design.cells.width, design.cells.length), {}
+    for dac in drawn_dacs(design):
+        octaves = sorted({*range(0, dac.octaves, STRIDE), dac.octaves})
+        codes = np.array([0.0, dac.limits[1]])
+        record = measure_bias_dac(technology, dac, sizes, octaves, codes, load, jobs)
+        gains[dac] = tuple(record.gain_at(octave) for octave in range(dac.octaves + 1))
+    return Converters(technology, sizes, gains)
 
 
 def save_converter(record: BiasDacRecord | ReferenceDacRecord | SignSwitchRecord, path: Path) -> None:

@@ -30,7 +30,7 @@ from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.instrument import bench
 from mtc_hw.metrics import r2
-from mtc_hw.model.options import TrainOptions
+from mtc_hw.model.options import TrainOptions, load_recipe
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.model.train import Trained
@@ -53,7 +53,7 @@ class RunOptions:
     """The main job's size. Samples are of the network's input, one tau_m apart."""
 
     seed: int = 0
-    training: TrainOptions = TrainOptions(seconds=110.0)
+    training: TrainOptions = dataclasses.replace(load_recipe("circuit"), hidden=64, seconds=110.0)
     mapping: MappingOptions = MappingOptions()
     technology: str = "generic"
     size: float = 4e-6  # m, width and length of the unit transistor
@@ -67,7 +67,7 @@ class RunOptions:
 
 
 QUICK = RunOptions(
-    training=TrainOptions(hidden=16, seconds=12.0),
+    training=dataclasses.replace(load_recipe("circuit"), hidden=16, seconds=12.0),
     test=400,
     refit=600,
     chips=1,

@@ -22,6 +22,9 @@ BRANCH_CELL = ("ota",) * 4 + ("wide_ota",) * 4
 LEAK = BRANCHES.index("leak")
 MAX_DEVICES = len(DEVICES["wide_ota"])
 
+SUM_BIAS = 1e-9
+"""A: bias of the amplifier that holds the negative sum, and the least that its mirror carries."""
+
 
 @dataclass(frozen=True, eq=False)
 class Deviations:
@@ -49,10 +52,12 @@ class MappedDesign:
     readout_code: Codes  # (outputs, N)
     readout_offset: Array  # (outputs,)
     readout_unit: float  # A that a synapse at its full output sends for a weight of one
+    readout_span: float  # unit voltages of the low-pass's output that are read as a prediction of one
     pole_code: Codes  # (4,), of the readout's low-pass; empty without a readout
     pole_capacitor: Array  # (4,) F, drawn
     bias_dac: Dac  # A, for the elements and the leak
     filter_dac: Dac  # A
+    pole_dac: Dac  # A, of the readout's low-pass
     reference_dac: Dac  # V
     input_dac: Dac  # A of an input transconductor's bias; the sign is which of its inputs hears the signal
     offset_dac: Dac  # A
@@ -109,13 +114,8 @@ class MappedDesign:
     @property
     def pole_current(self) -> Array:
         """What the low-pass's transconductors give, A per unit voltage, (4,)."""
-        bias = self.filter_dac.decode(self.pole_code)
+        bias = self.pole_dac.decode(self.pole_code)
         return bias * self.cells.wide_ota.gain_at(bias)
-
-    @property
-    def readout_span(self) -> float:
-        """Unit voltages of the low-pass's output for a prediction of one."""
-        return float(self.readout_unit / self.pole_current[0])
 
     @property
     def readout_tau(self) -> float:
@@ -275,5 +275,6 @@ def _readout(design: MappedDesign, current: Array) -> Readout | None:
     """`current` (outputs, N) is what the synapses give at their full output, A."""
     if not len(design.readout_offset):
         return None
-    weights = np.sign(design.readout_code) * current / design.readout_unit
+    unit = float(design.pole_current[0]) * design.readout_span
+    weights = np.sign(design.readout_code) * current / unit
     return Readout(weights, design.readout_offset, design.readout_tau / design.scale.second)

@@ -16,6 +16,7 @@ from mtc_hw.hardware.sizing import GRID_180NM, Grid
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
+POLE_RESERVE = 8.0  # the low-pass's first pole takes all synapses' current: its converter reaches so much higher
 RESERVE = 1.25  # converters of the offset and of the first pole reach past the largest current: room for a trim
 
 
@@ -34,7 +35,7 @@ class MappingOptions:
     alpha_max: float = 4.0  # full scale of the element and leak bias converters, in unit currents
     delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages
     filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
-    readout_current: float = 1e-9  # A: bias of the synapse with the largest weight
+    readout_current: float = 5e-10  # A: bias of the synapse with the largest weight
     readout_span: float = 0.4  # unit voltages of the low-pass's output for a standardised prediction of one
     current_max: float = 3e-8  # A; above it the OTAs leave weak inversion and bursting stops
     inversion_departure: float = 0.25  # a cell's gain per bias may fall so far below that of weak inversion
@@ -94,10 +95,12 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         readout_code=codes["readout"],
         readout_offset=np.zeros(0) if spec.readout is None else spec.readout.offset,
         readout_unit=poles.unit,
+        readout_span=_span(poles, dacs["pole"], cells),
         pole_code=codes["pole"],
         pole_capacitor=poles.capacitor,
         bias_dac=dacs["bias"],
         filter_dac=dacs["filter"],
+        pole_dac=dacs["pole"],
         reference_dac=dacs["reference"],
         input_dac=dacs["input"],
         offset_dac=dacs["offset"],
@@ -127,7 +130,7 @@ def draft_of(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(bias[: LEAK + 1]), 0.0),
         "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(bias[LEAK + 1 :]), 0.0),
         "reference": dacs["reference"].encode(reference),
-        "pole": dacs["filter"].encode(poles.bias),
+        "pole": dacs["pole"].encode(poles.bias),
         **{kind: dacs[kind].encode(values) for kind, values in wanted.items()},
     }
     inputs, synapses = (codes["input"] != 0).sum(axis=1), (codes["readout"] != 0).sum(axis=0)
@@ -168,7 +171,8 @@ def _low_pass(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptio
     tau = spec.readout.tau * scale.second
     largest = float(np.abs(spec.readout.weights).max()) or 1.0
     full = options.readout_current * float(cells.synapse.gain_at(np.array(options.readout_current)))
-    current = min(full / largest / options.readout_span, options.filter_max / RESERVE)  # A per unit voltage
+    reach = POLE_RESERVE * options.filter_max / RESERVE
+    current = min(full / largest / options.readout_span, reach)  # A per unit voltage
     first = min(current * tau / scale.volt, 0.5 * options.capacitor_max)
     unit = first * scale.volt / tau * options.readout_span
     needed = options.capacitor * scale.volt / tau
@@ -202,6 +206,14 @@ def _bias_currents(
     return np.where(present, np.vstack([elements, leak[None], filters]), 0.0)
 
 
+def _span(poles: LowPass, dac: Dac, cells: Cells) -> float:
+    """What the low-pass gives for a prediction of one, with its first pole's current as the converter has it."""
+    if not poles.bias.size:
+        return 1.0
+    bias = dac.decode(dac.encode(poles.bias[:1]))
+    return float(poles.unit / (bias * cells.wide_ota.gain_at(bias))[0])
+
+
 def _converters(
     signed_currents: dict[str, Array], technology: Technology, scale: Scale, options: MappingOptions
 ) -> dict[str, Dac]:
@@ -217,6 +229,7 @@ def _converters(
     return {
         "bias": Dac(options.bits, full_scale / (levels - 1.0)),
         "filter": Dac(options.bits, full_scale / (levels - 1.0), octaves=options.filter_octaves),
+        "pole": Dac(options.bits, POLE_RESERVE * full_scale / (levels - 1.0), octaves=options.filter_octaves),
         "reference": Dac(options.bits, 2.0 * span / levels, base=technology.analog_ground - span),
         "input": signed(signed_currents["input"]),
         "offset": signed(RESERVE * np.append(signed_currents["offset"], scale.amp)),

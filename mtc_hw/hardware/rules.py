@@ -292,7 +292,7 @@ def unfolded(draft: Draft) -> list[Violation]:
 
 def poles(draft: Draft, limits: Limits) -> list[Violation]:
     """Every pole of the readout's low-pass has a code, a bias in weak inversion and a capacitor."""
-    dac, (least, most) = draft.dacs["filter"], window(draft.cells.wide_ota, limits)
+    dac, (least, most) = draft.dacs["pole"], window(draft.cells.wide_ota, limits)
     outside, remedy = dac.outside(draft.codes["pole"]), "change the readout's tau or MappingOptions.capacitor"
     found = []
     for i, (bias, farad) in enumerate(zip(draft.low_pass.bias, draft.low_pass.capacitor, strict=True)):

@@ -10,6 +10,7 @@ from mtc_hw.hardware.design import (
     BRANCH_CELL,
     BRANCHES,
     LEAK,
+    SUM_BIAS,
     MappedDesign,
     load_capacitance,
     pole_parasitic,
@@ -17,12 +18,10 @@ from mtc_hw.hardware.design import (
     row_gain,
     row_offset,
 )
+from mtc_hw.netlist.converters import Instance
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, RectifiedTanh
 
 Level = Literal["behavioural", "transistor"]
-
-SUM_BIAS = 1e-9
-"""A: bias of the amplifier that holds the negative sum, and the least that its mirror carries."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Code:
     code: float
     lsb: float
     base: float = 0.0
+    instance: Instance | None = None  # of transistors; None: the ideal converter
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Branch:
     bias: Code
     reference: Code | None
     parameters: dict[str, float]
+    sign: Instance | None = None  # switch between a synapse's output and the two sums; None: wired to one of them
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,9 @@ def _branches(one: MappedDesign, level: Level) -> list[Branch]:
     known = _known(one)
     return [
         Branch(
-            name=BRANCHES[branch],
-            cell=_cell(one, branch, level),
-            **_wiring(one, branch),
+            BRANCHES[branch],
+            _cell(one, branch, level),
+            *_wiring(one, branch),
             bias=_bias(one, branch),
             reference=_reference(one, branch),
             parameters=(
@@ -129,16 +130,16 @@ def _branches(one: MappedDesign, level: Level) -> list[Branch]:
     ]
 
 
-def _wiring(one: MappedDesign, branch: int) -> dict[str, str]:
-    """Input and output nodes. The reference's side gives the element its sign."""
+def _wiring(one: MappedDesign, branch: int) -> tuple[str, str, str]:
+    """Both inputs' nodes and the output's. The reference's side gives the element its sign."""
     name = BRANCHES[branch]
     if branch > LEAK:
         node = f"u_{FILTERS[branch - LEAK - 1]}"
-        return {"inp": "v", "inn": node, "out": node}
+        return "v", node, node
     listens = "v" if branch == LEAK else _listens_to(one, branch)
     positive = branch != LEAK and SIGNS[branch] > 0
     inp, inn = (listens, f"r_{name}") if positive else (f"r_{name}", listens)
-    return {"inp": inp, "inn": inn, "out": "v"}
+    return inp, inn, "v"
 
 
 def _listens_to(one: MappedDesign, branch: int) -> str:
@@ -234,9 +235,9 @@ def readout_views(design: MappedDesign, level: Level) -> list[ReadoutView]:
     drawn = design.pole_capacitor + (pole_parasitic(design.cells) if level == "behavioural" else 0.0)
     parameters = {f"c{i + 1}": float(value) for i, value in enumerate(drawn)}
     if level == "behavioural":
-        gains = design.pole_current / design.filter_dac.decode(design.pole_code)
+        gains = design.pole_current / design.pole_dac.decode(design.pole_code)
         parameters |= {"gain1": float(gains[0]), "gain": float(gains[1]), "unit": design.scale.volt}
-    dac, code = design.filter_dac, design.pole_code
+    dac, code = design.pole_dac, design.pole_code
     poles = tuple(Code(float(c), float(s)) for c, s in zip(dac.fine(code), dac.step(code), strict=True))
     return [
         ReadoutView(output, SUM_BIAS, float(offset) * design.readout_unit, poles, parameters)
