@@ -1,4 +1,4 @@
-"""Single transconductors trimmed from their own sweeps: equations give the model's values back, lost ones keep theirs."""
+"""Single transconductors trimmed from their own sweeps: equations give the model's values back."""
 
 import dataclasses
 
