@@ -1,6 +1,6 @@
 """A trained network, all of it at transistor level, against its software: R2 before and after a readout refit.
 
-Run: python benchmarks/network.py [NETWORK] [--technology generic sky130A gf180mcuD] [--size 2] [--bits 8] [--refit 3000]
+Run: python benchmarks/network.py [NETWORK] [--technology generic sky130A gf180mcuD] [--size 2] [--refit 3000]
 
 For each technology: map, trim the nominal chip by its own sweeps, run the test part through input transconductors,
 hidden layer, synapses, sums and low-pass, then refit the readout's weights on the hidden layer's own response to the
