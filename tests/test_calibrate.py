@@ -73,8 +73,9 @@ def reference(spec, file, duration: float) -> np.ndarray:
 def test_trimming_nominal_transistors_takes_the_current_s_error_away(trimmed, name, bits):
     *_, before, record = trimmed(name, bits)
     assert record.calibrated.all()
-    assert record.residual[0] < before / 4.0
-    assert record.residual[0] < 0.03
+    # What is left is mostly the leak's: the presets' is straight, the wide OTA's is not.
+    assert record.residual[0] < before / 2.5
+    assert record.residual[0] < 0.025
 
 
 def test_trimmed_tonic_transistors_keep_the_model_s_interval(trimmed, runner):
@@ -100,9 +101,10 @@ def test_trimmed_bursting_transistors_keep_the_model_s_bursts(trimmed, runner):
 
 @pytest.mark.parametrize("sample", [0, 1])
 @pytest.mark.parametrize("level", ["transistor", "behavioural"])
-def test_a_mismatched_chip_comes_close_to_the_model(preset, runner, level, sample):
-    file, spec, design = preset("tonic", bits=10)
-    chip, course = perturb(design, seed=7, sample=sample), neuron_course(file)
+def test_a_mismatched_chip_comes_close_to_the_model(mapped, curved, runner, level, sample):
+    spec, course = curved
+    design = mapped(spec, bits=10)
+    chip = perturb(design, seed=7, sample=sample)
     before, after = (calibrated(design, spec, chip, level, p, runner, course) for p in (HANDS_OFF, DC))
     assert after.residual[0] < before.residual[0] / 8.0
 
@@ -146,17 +148,13 @@ def test_calibration_on_the_behavioural_level_brings_the_meaning_back(mapped, cu
         names = ("alpha", "leak", "rest")
         return max(np.abs(getattr(neurons, name) - getattr(spec.neurons, name)).max() for name in names)
 
-    print(
-        error(was),
-        error(meant),
-        meant.tau[1:] / spec.neurons.tau[1:],
-        meant.delta - meant.offset[[0, 1, 1, 2]] - spec.neurons.delta,
-    )
     assert error(was) > 0.03
     assert error(meant) < 0.003
     assert meant.tau[1:] == pytest.approx(spec.neurons.tau[1:], rel=0.005)
+    # The ultra-slow element moves little along the course: its delta and the constant current share what is left.
     heard = meant.delta - meant.offset[[0, 1, 1, 2]]
-    assert heard == pytest.approx(spec.neurons.delta, abs=0.005)
+    assert heard[:3] == pytest.approx(spec.neurons.delta[:3], abs=0.005)
+    assert heard[3] == pytest.approx(spec.neurons.delta[3], abs=0.02)
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +176,7 @@ def test_a_calibrated_chip_s_network_predicts_nearer_to_the_model(mapped, networ
     ideal = run_networks([mapped(spec)], "behavioural", wave, runner)[0].prediction
     raw, after = (r.prediction for r in run_networks([chip, apply(record, chip)], level, wave, runner))
     errors = [np.sqrt(np.mean((each - ideal)[100:] ** 2)) for each in (raw, after)]
-    print(level, errors, ideal.std(axis=0))
-    assert errors[1] < 0.5 * errors[0]
+    assert errors[1] < 0.2 * errors[0] and errors[1] < 0.02
 
 
 class Instrument:
@@ -219,15 +216,24 @@ def test_a_neuron_lost_on_the_way_is_marked(mapped, network, runner, lost):
     assert record.calibrated.tolist() == [0.0, 1.0, 1.0, 1.0]
 
 
-def test_a_readout_that_cannot_be_measured_keeps_its_codes(mapped, network, runner):
-    design = mapped(network, bits=8)
+@pytest.fixture(scope="module")
+def single(network):
+    """One neuron with two inputs and two outputs."""
+    readout = dataclasses.replace(network.readout, weights=network.readout.weights[:, :1])
+    return dataclasses.replace(
+        network, neurons=network.neurons.take(0), weights=network.weights[:1], bias=network.bias[:1], readout=readout
+    )
+
+
+def test_a_readout_that_cannot_be_measured_keeps_its_codes(mapped, single, runner):
+    design = mapped(single, bits=8)
     measure = bench(design, "transistor", HANDS_OFF, runner, standing(design))
 
     def blind(codes) -> Observables:
         seen = measure(codes)
         return dataclasses.replace(seen, answer=np.full_like(seen.answer, np.nan))
 
-    seen, unseen = (calibrate(design, network, m, HANDS_OFF, standing(design)) for m in (measure, blind))
+    seen, unseen = (calibrate(design, single, m, HANDS_OFF, standing(design)) for m in (measure, blind))
     assert np.array_equal(unseen.pole_code, design.pole_code)
     assert np.array_equal(unseen.readout_offset, design.readout_offset)
     assert not np.array_equal(seen.pole_code, design.pole_code)
@@ -235,14 +241,14 @@ def test_a_readout_that_cannot_be_measured_keeps_its_codes(mapped, network, runn
 
 
 @pytest.mark.parametrize("bits", [None, 10])
-def test_a_trimmed_transistor_readout_answers_what_it_is_asked(mapped, network, runner, bits):
-    design = mapped(network, bits=bits)
+def test_a_trimmed_transistor_readout_answers_what_it_is_asked(mapped, single, runner, bits):
+    design = mapped(single, bits=bits)
     measure = bench(design, "transistor", HANDS_OFF, runner, standing(design))
-    record = calibrate(design, network, measure, HANDS_OFF, standing(design))
+    record = calibrate(design, single, measure, HANDS_OFF, standing(design))
     seen = measure(apply(record, design))
     gain, zero = np.polyfit(seen.prediction, seen.answer.T, 1)
     assert gain == pytest.approx(np.ones(2), abs=0.01)
-    assert record.readout_offset + zero == pytest.approx(network.readout.offset, abs=0.02)
+    assert record.readout_offset + zero == pytest.approx(single.readout.offset, abs=0.005)
 
 
 @pytest.mark.parametrize("level", ["behavioural", "transistor"])
