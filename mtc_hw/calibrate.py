@@ -43,7 +43,10 @@ class CalibrationRecord:
 def calibrate(
     design: MappedDesign, target: ModelSpec, measure: Measure, plan: Plan, course: Course
 ) -> CalibrationRecord:
-    """Trims every neuron of a chip towards `target`, along its course. A neuron that cannot be measured keeps its codes."""
+    """Trims every neuron of a chip towards `target`, along its course.
+
+    A neuron that cannot be measured keeps its codes.
+    """
     nominal = dataclasses.replace(design, deviations=None)
     codes, measurable = nominal, np.ones(design.count, bool)
 
@@ -79,11 +82,11 @@ def _trim_readout(design: MappedDesign, target: ModelSpec, seen: Observables) ->
     if target.readout is None or not np.isfinite(seen.answer).all():
         return design
     gain, zero = np.polyfit(seen.prediction, seen.answer.T, 1)
-    bias = design.filter_dac.decode(design.pole_code)
+    bias = design.pole_dac.decode(design.pole_code)
     bias[0] *= float(gain.mean())
     return dataclasses.replace(
         design,
-        pole_code=design.filter_dac.nearest(bias),
+        pole_code=design.pole_dac.nearest(bias),
         readout_offset=target.readout.offset - zero / gain,
     )
 

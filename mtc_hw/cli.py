@@ -1,9 +1,10 @@
 """The command line: parse, load, one library call, save, one line. Heavy imports wait until a command needs them."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 import typer
 
@@ -15,6 +16,7 @@ from mtc_hw.cli_options import (
     Bits,
     ChipSeed,
     Converters,
+    Corner,
     Duration,
     Jobs,
     Json,
@@ -23,7 +25,9 @@ from mtc_hw.cli_options import (
     Out,
     Sample,
     Size,
+    Supply,
     Technology,
+    Temperature,
     emit,
 )
 from mtc_hw.cli_stages import budget_, calibrate, compare, map_, montecarlo, netlist, simulate
@@ -45,7 +49,9 @@ app = typer.Typer(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: a user's fault is one line on standard error and exit code 2."""
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            code = app(args=arguments, standalone_mode=False)
     except MtcError as error:
         code = _fail(str(error))
     except typer.TyperException as error:
@@ -59,6 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if code == INTERRUPTED:
         print("interrupted; what was written so far stays", file=sys.stderr)
     sys.exit(code or 0)
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print("warning: " + " ".join(str(message).split()), file=sys.stderr)
 
 
 def _fail(message: str) -> int:
@@ -153,6 +170,9 @@ def neuron(
     duration: Duration = 2000.0,
     level: Level = "behavioural",
     technology: Technology = "generic",
+    corner: Corner = "tt",
+    supply: Supply = None,
+    temperature: Temperature = None,
     seed: ChipSeed = None,
     sample: Sample = 0,
     bits: Bits = None,
@@ -179,7 +199,7 @@ def neuron(
     mapping = MappingOptions(bits=bits)
     options = NeuronOptions(level, duration, size * 1e-6, size * 1e-6, mapping, trim, seed, sample, converters)
     with open_workers(Workers(jobs=1)) as run:
-        result = run_neuron(loaded, load_technology(technology), options, run)
+        result = run_neuron(loaded, load_technology(technology, corner, supply, temperature), options, run)
     deck = write_deck(result.deck, out / f"{loaded.name}-{level}")
     circuit = f"{len(result.circuit_spikes)} spikes, {result.circuit_regime}"
     if result.circuit is None:

@@ -10,6 +10,7 @@ from mtc_hw.cli_options import (
     AnyDialect,
     ChipSeed,
     Converters,
+    Corner,
     Duration,
     Given,
     Jobs,
@@ -20,7 +21,9 @@ from mtc_hw.cli_options import (
     Record,
     Sample,
     Size,
+    Supply,
     Technology,
+    Temperature,
     emit,
 )
 
@@ -118,6 +121,9 @@ def netlist(
     duration: Duration = 1250.0,
     bits: MappedBits = 8,
     technology: Technology = "generic",
+    corner: Corner = "tt",
+    supply: Supply = None,
+    temperature: Temperature = None,
     size: Size = 4.0,
     whole: Annotated[bool, typer.Option("--whole", help="A network in one deck, with synapses and readout.")] = False,
     converters: Converters = "ideal",
@@ -138,7 +144,7 @@ def netlist(
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    design = design_of(source, bits, technology, size, seed, sample, record)
+    design = design_of(source, bits, technology, size, seed, sample, record, corner, supply, temperature)
     chosen = transistor_converters(design) if converters == "transistor" else None
     decks = decks_of(source, design, level, duration, whole, chosen)
     paths = write_export(decks, design, level, dialect, out, source.neuron)

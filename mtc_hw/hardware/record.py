@@ -23,7 +23,12 @@ class LibraryRecord(BaseModel):
     unit: Positive
     switches: dict[Name, Finite]  # every statistics switch, set for each run
     sections: dict[str, Name]  # by corner
+    aliases: dict[Name, Name] = {}  # what other versions call the devices
     digests: dict[Text, dict[str, str]] = Field(min_length=1)  # by version and corner, of the files that are read
+
+    def version(self, corner: str, digest: str) -> str | None:
+        """Which known version of the PDK has these files; None for another one."""
+        return next((version for version, digests in self.digests.items() if digests[corner] == digest), None)
 
 
 class Record(BaseModel):
