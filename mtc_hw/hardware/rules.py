@@ -41,6 +41,15 @@ class Limits(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class LowPass:
+    """The readout's low-pass: the first pole takes the synapses' current, the others follow; empty without one."""
+
+    unit: float  # A for a weight of one
+    bias: Array  # (4,) A
+    capacitor: Array  # (4,) F, drawn
+
+
+@dataclass(frozen=True, eq=False)
 class Draft:
     """A mapping of which is not yet known whether it can be."""
 
@@ -55,6 +64,7 @@ class Draft:
     drawn: Array  # (4, N) F
     parasitic: Array  # (4, N) F
     filter_offset: Array  # (3, N), unit voltages
+    low_pass: LowPass
 
 
 @dataclass(frozen=True)
@@ -83,6 +93,7 @@ def violations(draft: Draft, limits: Limits) -> list[Violation]:
         capacitor_range(draft, limits),
         legal_size(draft, limits),
         unfolded(draft),
+        poles(draft, limits),
     )
     return [each for found in checks for each in found]
 
@@ -277,3 +288,27 @@ def unfolded(draft: Draft) -> list[Violation]:
         )
         for row, neuron in np.argwhere(draft.filter_offset != 0.0)
     ]
+
+
+def poles(draft: Draft, limits: Limits) -> list[Violation]:
+    """Every pole of the readout's low-pass has a code, a bias in weak inversion and a capacitor."""
+    dac, (least, most) = draft.dacs["pole"], window(draft.cells.wide_ota, limits)
+    outside, remedy = dac.outside(draft.codes["pole"]), "change the readout's tau or MappingOptions.capacitor"
+    found = []
+    for i, (bias, farad) in enumerate(zip(draft.low_pass.bias, draft.low_pass.capacitor, strict=True)):
+        for rule, bad, value, unit, (low, high) in (
+            ("converter reach", bool(outside[i]), float(bias), "A", dac.reach),
+            ("inversion" if bias > most else "leakage", not least <= bias <= most, float(bias), "A", (least, most)),
+            (
+                f"{'maximum' if farad > limits.capacitor_max else 'minimum'} capacitor",
+                not limits.capacitor_min <= farad <= limits.capacitor_max,
+                float(farad),
+                "F",
+                (limits.capacitor_min, limits.capacitor_max),
+            ),
+        ):
+            if bad:
+                text = f"{value:.3g} {unit} is outside {low:.3g} to {high:.3g} {unit}"
+                limit = high if value > low else low
+                found.append(Violation(rule, None, f"low-pass, pole {i + 1}", value, limit, text, remedy))
+    return found
