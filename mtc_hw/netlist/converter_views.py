@@ -31,8 +31,8 @@ def drawn_dacs(design: MappedDesign) -> tuple[Dac, ...]:
 
     Raises UnmappableError for ideal ones.
     """
-    result = [design.bias_dac, design.filter_dac, *([design.readout_dac] if len(design.readout_code) else [])]
-    return tuple(magnitude(dac) for dac in result)
+    readout = [design.pole_dac, design.readout_dac] if len(design.readout_code) else []
+    return tuple(magnitude(dac) for dac in (design.bias_dac, design.filter_dac, *readout))
 
 
 def magnitude(dac: Dac) -> Dac:
@@ -72,7 +72,7 @@ def synapse(design: MappedDesign, view: Branch, converters: Converters) -> Branc
 
 def readout(design: MappedDesign, view: ReadoutView, converters: Converters) -> ReadoutView:
     """The low-pass with its bias converters of transistors."""
-    poles = tuple(_instance(code, design.filter_dac, converters, top=True) for code in view.poles)
+    poles = tuple(_instance(code, design.pole_dac, converters, top=True) for code in view.poles)
     return dataclasses.replace(view, poles=poles)
 
 
