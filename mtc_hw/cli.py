@@ -14,6 +14,7 @@ from mtc_hw.cli_options import (
     AnyLevel,
     Bits,
     ChipSeed,
+    Corner,
     Duration,
     Jobs,
     Json,
@@ -22,7 +23,9 @@ from mtc_hw.cli_options import (
     Out,
     Sample,
     Size,
+    Supply,
     Technology,
+    Temperature,
     emit,
 )
 from mtc_hw.cli_stages import budget_, calibrate, compare, map_, montecarlo, netlist, simulate
@@ -152,6 +155,9 @@ def neuron(
     duration: Duration = 2000.0,
     level: Level = "behavioural",
     technology: Technology = "generic",
+    corner: Corner = "tt",
+    supply: Supply = None,
+    temperature: Temperature = None,
     seed: ChipSeed = None,
     sample: Sample = 0,
     bits: Bits = None,
@@ -177,7 +183,7 @@ def neuron(
     mapping = MappingOptions(bits=bits)
     options = NeuronOptions(level, duration, size * 1e-6, size * 1e-6, mapping, trim, seed, sample)
     with open_workers(Workers(jobs=1)) as run:
-        result = run_neuron(loaded, load_technology(technology), options, run)
+        result = run_neuron(loaded, load_technology(technology, corner, supply, temperature), options, run)
     deck = write_deck(result.deck, out / f"{loaded.name}-{level}")
     circuit = f"{len(result.circuit_spikes)} spikes, {result.circuit_regime}"
     if result.circuit is None:

@@ -9,6 +9,7 @@ import typer
 from mtc_hw.cli_options import (
     AnyDialect,
     ChipSeed,
+    Corner,
     Duration,
     Given,
     Jobs,
@@ -19,7 +20,9 @@ from mtc_hw.cli_options import (
     Record,
     Sample,
     Size,
+    Supply,
     Technology,
+    Temperature,
     emit,
 )
 
@@ -117,6 +120,9 @@ def netlist(
     duration: Duration = 1250.0,
     bits: MappedBits = 8,
     technology: Technology = "generic",
+    corner: Corner = "tt",
+    supply: Supply = None,
+    temperature: Temperature = None,
     size: Size = 4.0,
     whole: Annotated[bool, typer.Option("--whole", help="A network in one deck, with synapses and readout.")] = False,
     seed: ChipSeed = None,
@@ -135,7 +141,7 @@ def netlist(
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    design = design_of(source, bits, technology, size, seed, sample, record)
+    design = design_of(source, bits, technology, size, seed, sample, record, corner, supply, temperature)
     decks = decks_of(source, design, level, duration, whole=whole)
     paths = write_export(decks, design, level, dialect, out, source.neuron)
     values = {"decks": [str(path) for path in paths], "design_digest": design.digest, "dialect": dialect}

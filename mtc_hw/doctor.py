@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 OLDEST_PYTHON = (3, 11)
 MODULES = {"pyspice": "PySpice", "scikit-learn": "sklearn"}  # where a package's module has another name
 DATA_FOLDERS = ("netlist_templates", "models", "calibration")
-PDKS = {"sky130A": "libs.tech/ngspice/sky130.lib.spice", "gf180mcuD": "libs.tech/ngspice/sm141064.ngspice"}
 CLOSED_FORM_BOUND = 1e-4  # V of 1 V
 SLOWEST = 10.0  # s; measured: 0.2 s, and a hundred times as much when OpenMP threads fight over a busy machine
 TIMEOUT = 60.0  # s, each deck
@@ -269,15 +268,26 @@ def _trapped() -> Iterator[None]:
 
 
 def _pdks() -> Iterator[Check]:
-    root = os.environ.get("PDK_ROOT", "")
-    for name, models in PDKS.items():
-        path = Path(root) / name / models
-        if root and path.is_file():
-            yield Check(f"PDK {name}", True, str(path))
-        else:
-            value = f"not in PDK_ROOT={root}" if root else "PDK_ROOT is not set"
-            remedy = f"optional: fetch it with ciel and set PDK_ROOT to the folder that holds {name}"
-            yield Check(f"PDK {name}", None, value, remedy)
+    """The PDKs of the shipped technologies, wherever they are looked for."""
+    try:
+        from mtc_hw.hardware import pdk
+        from mtc_hw.hardware.record import read_record
+
+        records = [read_record(path) for path in sorted((folder("models") / "devices").glob("*.toml"))]
+    except (ImportError, MtcError) as error:
+        yield Check("PDKs", None, f"not looked for: {error}", "mend what is wrong above first")
+        return
+    for library in (record.library for record in records if record.library):
+        name = f"PDK {library.pdk}"
+        try:
+            path = pdk.located(library)
+            version = library.version("tt", pdk.digest(path, library.sections["tt"]))
+        except MtcError as error:
+            value, _, remedy = str(error).partition("; ")
+            yield Check(name, None, value, f"optional: {remedy}")
+            continue
+        other = f"not one of the versions {', '.join(library.digests)}: its cells are measured at every use"
+        yield Check(name, True, f"{path}, {version or 'another version'}", "" if version else other)
 
 
 if __name__ == "__main__":

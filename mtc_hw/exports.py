@@ -49,16 +49,20 @@ def design_of(
     seed: int | None = None,
     sample: int = 0,
     record: Path | None = None,
+    corner: str = "tt",
+    supply: float | None = None,
+    temperature: float | None = None,
 ) -> MappedDesign:
     """The design that was given, or the mapping of the network or neuron that was.
 
     With a seed a virtual chip of it, with a calibration record its codes. `size` is the unit transistor's width and
-    length, um. Raises DataError for the record of another design.
+    length, um; corner, supply, V, and temperature, degrees Celsius, are those of the technology, not of a design that
+    was given. Raises DataError for the record of another design.
     """
     design = source.design
     if design is None:
         side = size * 1e-6
-        chosen = unit_sized(load_technology(technology), side, side)
+        chosen = unit_sized(load_technology(technology, corner, supply, temperature), side, side)
         cells = cells_for(chosen, side, side)
         design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits))
     chip = design if seed is None else perturb(design, seed, sample)

@@ -44,8 +44,9 @@ def located(place: Place) -> Path:
     """The library file. Raises TechnologyError that says where it was looked for and how to get it."""
     found = find(place)
     if found is None:
-        looked = ", ".join(map(str, _candidates(place))) or "nowhere, since PDK_ROOT is not set"
-        raise TechnologyError(f"PDK {place.pdk} is not installed; looked for {looked}; {place.remedy}")
+        unset = "" if os.environ.get("PDK_ROOT") else " (PDK_ROOT is not set)"
+        looked = ", ".join(map(str, _candidates(place)))
+        raise TechnologyError(f"PDK {place.pdk} is not there: looked for {looked}{unset}; {place.remedy}")
     return found
 
 
@@ -84,7 +85,7 @@ def contents(library: Path, section: str) -> Contents:
     files: dict[Path, bytes] = {}
     subcircuits: set[str] = set()
     models: set[str] = set()
-    todo: list[tuple[Path, str | None]] = [(library, section)]
+    todo: list[tuple[Path, str | None]] = [(library, section.lower())]
     done: set[tuple[Path, str | None]] = set()
     while todo:
         path, part = todo.pop(0)

@@ -25,6 +25,10 @@ class LibraryRecord(BaseModel):
     sections: dict[str, Name]  # by corner
     digests: dict[Text, dict[str, str]] = Field(min_length=1)  # by version and corner, of the files that are read
 
+    def version(self, corner: str, digest: str) -> str | None:
+        """Which known version of the PDK has these files; None for another one."""
+        return next((version for version, digests in self.digests.items() if digests[corner] == digest), None)
+
 
 class Record(BaseModel):
     """What the file says, before a corner is chosen. Lengths in m, voltages in V, temperatures in degrees Celsius."""

@@ -164,16 +164,16 @@ def _chosen(record: Record, corner: str, supply: float | None, temperature: floa
 def _library(record: LibraryRecord, corner: str) -> dict[str, Any]:
     """Where one corner's models are, with the digest of the PDK that is installed, or the record's where none is."""
     section = record.sections[corner]
-    known = {digests[corner]: version for version, digests in record.digests.items()}
     found = pdk.find(record)
-    digest = next(iter(known)) if found is None else pdk.digest(found, section)
-    if digest not in known:
+    digest = next(iter(record.digests.values()))[corner] if found is None else pdk.digest(found, section)
+    version = record.version(corner, digest)
+    if version is None:
+        known = ", ".join(f"{name} ({digests[corner][:16]})" for name, digests in record.digests.items())
         warnings.warn(
             f"the PDK in {found} is another version: its {corner} models have the digest {digest[:16]}, the record "
-            f"was made with {', '.join(f'{version} ({each[:16]})' for each, version in known.items())}; cells are "
-            "measured anew, and cards checked against your PDK",
+            f"was made with {known}; cells are measured anew, and cards checked against your PDK",
             PdkVersionWarning,
             stacklevel=4,
         )
     fields = record.model_dump(exclude={"sections", "digests"})
-    return fields | {"section": section, "digest": digest, "version": known.get(digest, "unknown")}
+    return fields | {"section": section, "digest": digest, "version": version or "unknown"}
