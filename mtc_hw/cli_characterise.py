@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtc_hw.cli_options import Json, Size, Technology
+from mtc_hw.hardware.unit import SQUARE
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from mtc_hw.characterise import record_path
     from mtc_hw.characterise.datasheet import DataSheet
 
 
 def characterise(
     technology: Technology = "generic",
-    size: Size = 4.0,
+    size: Size = SQUARE,
     temperature: Annotated[
         list[float] | None,
         typer.Option(help="Degrees Celsius, several times for several; the technology's own else."),
@@ -31,13 +33,14 @@ def characterise(
 
     from rich.console import Console
 
+    from mtc_hw.characterise import record_path
     from mtc_hw.characterise.datasheet import data_sheet, save_data_sheets, to_json
     from mtc_hw.hardware.technology import load_technology, technology_of
 
     chosen = load_technology(technology)
     conditions = [technology_of(chosen.model_dump() | {"temperature": each}) for each in temperature or ()]
-    sheets = [data_sheet(each, size * 1e-6, size * 1e-6) for each in conditions or [chosen]]
-    path = out or Path(f"cells-{chosen.name}-{size:g}x{size:g}um.json")
+    sheets = [data_sheet(each, size.width, size.length) for each in conditions or [chosen]]
+    path = out or Path(record_path(chosen.name, size.width, size.length).name)
     save_data_sheets(sheets, path)
     if as_json:
         print(json.dumps(to_json(sheets) | {"out": str(path)}, allow_nan=False))
@@ -53,6 +56,7 @@ def _tables(sheet: "DataSheet") -> "list[Table]":
     from rich.table import Table
     from rich.text import Text
 
+    from mtc_hw.characterise import record_path
     from mtc_hw.characterise.datasheet import UNITS
 
     technology = sheet.technology
