@@ -1,6 +1,6 @@
 """Frozen cards against the PDKs' own transistors, and how long both take to load.
 
-python benchmarks/cards.py [--technology gf180mcuD sky130A] [--size 4.0] [--corners tt ff ss sf fs]
+python benchmarks/cards.py [--technology gf180mcuD sky130A] [--size 4.0] [--corners tt ff ss sf fs] [--quick]
 
 For each corner one load of the PDK as it ships: both devices, the unit size and twice its width, at -40, 27 and 125
 degrees Celsius, drain current over gate voltage at three drain voltages; the worst relative difference between 1 pA
@@ -44,7 +44,10 @@ def main() -> None:
     parser.add_argument("--technology", nargs="+", default=["gf180mcuD", "sky130A"])
     parser.add_argument("--corners", nargs="+", default=list(CORNERS))
     parser.add_argument("--size", type=float, default=4.0, help="um, width and length of the unit transistor")
+    parser.add_argument("--quick", action="store_true", help="one corner of GF180MCU")
     chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.technology, chosen.corners = ["gf180mcuD"], ["tt"]
     columns = [f"{kind} {at:g} C" for kind in KINDS for at in TEMPERATURES]
     print(f"| technology | corner | {' | '.join(columns)} | PDK loads | cards load |")
     print("|---" * (len(columns) + 4) + "|")

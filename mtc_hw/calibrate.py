@@ -43,7 +43,10 @@ class CalibrationRecord:
 def calibrate(
     design: MappedDesign, target: ModelSpec, measure: Measure, plan: Plan, course: Course
 ) -> CalibrationRecord:
-    """Trims every neuron of a chip towards `target`, along its course. A neuron that cannot be measured keeps its codes."""
+    """Trims every neuron of a chip towards `target`, along its course.
+
+    A neuron that cannot be measured keeps its codes.
+    """
     nominal = dataclasses.replace(design, deviations=None)
     codes, measurable = nominal, np.ones(design.count, bool)
 

@@ -36,8 +36,8 @@ class Trims(_Strict):
 class FieldTrim(_Strict):
     """The last trim: all codes of a neuron together, so that dV/dt along the model's own course is the model's.
 
-    `bias` (relative), `reference` (unit voltages) and `constant` (unit currents) are how far a code may be expected to
-    move from where its own OTA's sweep put it; `accuracy` (unit currents) is what the sweeps are good for.
+    `bias` (relative), `reference` (unit voltages) and `constant` (unit currents) are how far a code may be expected
+    to move from where its own OTA's sweep put it; `accuracy` (unit currents) is what the sweeps are good for.
     """
 
     rounds: Annotated[int, Field(ge=0, le=20)] = 2

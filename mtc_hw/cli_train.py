@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def train(
     out: Out = Path("out"),
-    recipe: Annotated[str | None, typer.Option(help="paper, fast, sparse, robust, or a TOML file.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="circuit, fast, paper, robust, sparse, or a TOML file.")] = None,
     neuron: Annotated[
         Literal["mtc", "lif", "adlif", "silif", "c-silif"] | None, typer.Option(help="All but mtc are baselines.")
     ] = None,

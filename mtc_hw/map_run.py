@@ -13,7 +13,7 @@ from mtc_hw.characterise import cells_for
 from mtc_hw.errors import DataError
 from mtc_hw.exports import spec_of
 from mtc_hw.hardware.alternatives import Change, map_or_suggest, map_with_alternatives
-from mtc_hw.hardware.budget import Activity, Budget, Item, budget, measured_budget
+from mtc_hw.hardware.budget import Activity, Budget, Item, budget, mean_power, measured_budget
 from mtc_hw.hardware.cells import Cells
 from mtc_hw.hardware.conditions import technology_at, warming
 from mtc_hw.hardware.design import MappedDesign, as_spec
@@ -28,13 +28,13 @@ from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_file import NeuronFile
 from mtc_hw.neuron_run import meant, observe
-from mtc_hw.simulate.network import input_spacing, run_layers
+from mtc_hw.simulate.network import input_spacing, run_networks
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.simulate.waveforms import to_trace
 from mtc_hw.sources import Source
 from mtc_hw.spec import Array, Trace
 
-SAMPLES = 500  # of a network's input, whose activity stands for all
+SAMPLES = 400  # of a network's input, whose activity stands for all
 SUSTAINED = ("tonic", "adapting", "bursting")
 DURATION = 2000.0  # tau_m of a neuron whose file does not say
 AREA, PREFIXES = 1e12, {1e-15: "f", 1e-12: "p", 1e-9: "n", 1e-6: "u", 1e-3: "m", 1.0: ""}
@@ -138,31 +138,29 @@ def estimated(source: Source, design: MappedDesign) -> Budget:
         return budget(design)
     spec = as_spec(design)
     inputs = _inputs(design)
-    trace = run_spec(spec, inputs, spec.step / 4).trace
-    return budget(design, _layer_activity(design, trace, inputs))
+    return budget(design, _layer_activity(design, run_spec(spec, inputs, spec.step / 4).trace))
 
 
 def measured(source: Source, design: MappedDesign, run: Runner) -> Budget:
-    """Power and energy of the same activity at transistor level. Raises DataError when a run fails."""
+    """Power and energy over the same stimulus or input at transistor level. Raises DataError when a run fails."""
     if source.neuron is not None:
         duration = source.neuron.duration or DURATION
         outcome = run([own_deck(design, source.neuron, "transistor", duration)])[0]
         if outcome.waveforms is None:
             raise DataError(f"measuring the budget: {outcome.status}: {outcome.reason}")
         activity = _neuron_activity(design, source.neuron, to_trace(outcome.waveforms, design, 0), duration)
-        return measured_budget(design, outcome.waveforms.axis, outcome.waveforms["i(vdd)"], activity)
+        power = mean_power(design, outcome.waveforms.axis, outcome.waveforms["i(vdd)"])
+        return measured_budget(power, activity)
     if design.task is None:
         raise DataError("this design has neither a stimulus nor a task: give the preset or neuron file itself")
-    inputs = _inputs(design)
-    layer = run_layers([design], "transistor", inputs, run)[0]
-    if layer.failed:
-        worst = layer.failed[0]
+    network = run_networks([design], "transistor", _inputs(design), run)[0]
+    if network.failed:
+        worst = network.failed[0]
         raise DataError(f"measuring the budget: {worst.deck}: {worst.status}: {worst.reason}")
+    layer = network.layer
     time = np.arange(len(layer.voltage), dtype=np.float64) * layer.step
-    activity = _layer_activity(design, Trace(time, layer.voltage), inputs)
-    # The decks keep their own time steps, so that only each one's mean current is known.
-    current = np.full(2, -layer.power.sum() / design.technology.supply)
-    return measured_budget(design, np.array([0.0, time[-1] * design.scale.second]), current, activity)
+    activity = _layer_activity(design, Trace(time, layer.voltage))
+    return measured_budget(float(layer.power.sum()), activity, network.power)
 
 
 def _inputs(design: MappedDesign) -> Array:
@@ -188,14 +186,13 @@ def _neuron_activity(design: MappedDesign, neuron: NeuronFile, trace: Trace, dur
     return Activity(interval=seconds, input_current=mean * design.scale.amp)
 
 
-def _layer_activity(design: MappedDesign, trace: Trace, inputs: Array) -> Activity:
+def _layer_activity(design: MappedDesign, trace: Trace) -> Activity:
     second = design.scale.second
     spikes = sum(train.size for train in spike_trains(trace))
-    weights = design.input_dac.decode(design.input_code)
     return Activity(
         interval=float(trace.time[-1]) * second / spikes if spikes else None,
         sample=input_spacing(design) * second,
-        input_current=float((weights @ inputs.mean(axis=0)).sum()),
+        synapses=tuple(design.synapse(trace.voltage).mean(axis=0).tolist()),
     )
 
 

@@ -30,7 +30,7 @@ from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.instrument import bench
 from mtc_hw.metrics import r2
-from mtc_hw.model.options import TrainOptions
+from mtc_hw.model.options import TrainOptions, load_recipe
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.model.train import Trained
@@ -38,7 +38,7 @@ from mtc_hw.montecarlo import NetworkChip, software_chips, write_table
 from mtc_hw.netlist.deck import write_decks
 from mtc_hw.readout import fit_readout, predict
 from mtc_hw.report import write_report
-from mtc_hw.simulate.network import LayerRun, input_spacing, layer_decks, layer_features, run_layers
+from mtc_hw.simulate.network import LayerRun, NetworkRun, input_spacing, layer_decks, layer_features, run_networks
 from mtc_hw.simulate.ngspice import version as ngspice_version
 from mtc_hw.simulate.pool import Runner, Workers, open_workers, require
 from mtc_hw.simulate.progress import watched
@@ -53,7 +53,7 @@ class RunOptions:
     """The main job's size. Samples are of the network's input, one tau_m apart."""
 
     seed: int = 0
-    training: TrainOptions = TrainOptions(seconds=110.0)
+    training: TrainOptions = dataclasses.replace(load_recipe("circuit"), hidden=64, seconds=110.0)
     mapping: MappingOptions = MappingOptions()
     technology: str = "generic"
     size: float = 4e-6  # m, width and length of the unit transistor
@@ -67,7 +67,7 @@ class RunOptions:
 
 
 QUICK = RunOptions(
-    training=TrainOptions(hidden=16, seconds=12.0),
+    training=dataclasses.replace(load_recipe("circuit"), hidden=16, seconds=12.0),
     test=400,
     refit=600,
     chips=1,
@@ -152,24 +152,23 @@ class Clock:
 class Measured:
     """What the stages after training gave."""
 
-    behavioural: LayerRun
-    trimmed: MappedDesign  # the nominal chip's codes after its trims
-    untrimmed_run: LayerRun
-    trimmed_run: LayerRun
+    behavioural: NetworkRun
+    untrimmed: NetworkRun
+    trimmed: NetworkRun
     twins: list[NetworkChip]
     raw: tuple[float, ...]  # R2 of each transistor-level chip
     calibrated: tuple[float, ...]
-    chip_runs: list[LayerRun]
+    chip_runs: list[NetworkRun]
 
     @property
-    def runs(self) -> list[LayerRun]:
-        return [self.behavioural, self.untrimmed_run, self.trimmed_run, *self.chip_runs]
+    def runs(self) -> list[NetworkRun]:
+        return [self.behavioural, self.untrimmed, self.trimmed, *self.chip_runs]
 
 
 def _simulate(chain: Chain, out: Path, say: Say, clock: Clock) -> Measured:
     o, design, inputs = chain.options, chain.design, chain.test_inputs
     say(f"simulating {design.count} neurons, behavioural level")
-    behavioural = run_layers([design], "behavioural", inputs, chain.run)[0]
+    behavioural = run_networks([design], "behavioural", inputs, chain.run)[0]
     write_decks(layer_decks(design, "behavioural", inputs), out / "deck" / "behavioural")
     clock.lap("behavioural")
     say("trimming the nominal chip and simulating it, transistor level")
@@ -182,7 +181,7 @@ def _simulate(chain: Chain, out: Path, say: Say, clock: Clock) -> Measured:
     say(f"{o.chips} mismatched chips at transistor level, before and after calibration")
     raw, calibrated, chip_runs = _chips(chain, trimmed, out)
     clock.lap("chips")
-    return Measured(behavioural, trimmed, before, after, twins, raw, calibrated, chip_runs)
+    return Measured(behavioural, before, after, twins, raw, calibrated, chip_runs)
 
 
 def _findings(chain: Chain, trained: Trained, found: Measured, seconds: dict[str, float]) -> Findings:
@@ -192,14 +191,14 @@ def _findings(chain: Chain, trained: Trained, found: Measured, seconds: dict[str
         "software": run_spec(chain.spec, inputs).prediction[:, 0],
         "refined": run_spec(chain.spec, inputs, chain.spec.step / 4).prediction[:, 0],
         "quantised": quantised.prediction[:, 0],
-        "behavioural": answer(chain.design, found.behavioural),
-        "untrimmed": answer(chain.design, found.untrimmed_run),
-        "transistor": answer(found.trimmed, found.trimmed_run),
+        "behavioural": found.behavioural.prediction[:, 0],
+        "untrimmed": found.untrimmed.prediction[:, 0],
+        "transistor": found.trimmed.prediction[:, 0],
     }
     scores: dict[str, tuple[float, ...]] = {name: (chain.score(y),) for name, y in predictions.items()}
     scores |= {"mismatch": found.raw, "calibrated": found.calibrated}
     drawn, refitted = (np.array([getattr(c, name) for c in found.twins], float) for name in ("r2", "r2_refitted"))
-    voltage, step = found.trimmed_run.voltage, found.trimmed_run.step
+    voltage, step = found.trimmed.layer.voltage, found.trimmed.layer.step
     return Findings(
         spec=chain.spec,
         stages=tuple(Stage(name, meaning, scores[name]) for name, meaning in MEANINGS.items()),
@@ -211,7 +210,7 @@ def _findings(chain: Chain, trained: Trained, found: Measured, seconds: dict[str
         predictions=predictions,
         burn_in=o.burn_in,
         trace_time=step * np.arange(len(voltage), dtype=np.float64),
-        software_voltage=on_grid(quantised.trace, found.trimmed_run),
+        software_voltage=on_grid(quantised.trace, found.trimmed.layer),
         circuit_voltage=voltage,
         software_chips=drawn,
         software_refitted=refitted,
@@ -220,7 +219,7 @@ def _findings(chain: Chain, trained: Trained, found: Measured, seconds: dict[str
         threshold=o.threshold,
         yield_=_yield(drawn, o.threshold),
         yield_refitted=_yield(refitted, o.threshold),
-        neuron_power=float(np.nanmean(found.trimmed_run.power)),
+        neuron_power=float(found.trimmed.power / chain.design.count),
         simulated=len(found.runs) * chain.design.count,
         failures=tuple(f"{e.deck}: {e.status}: {e.reason}" for run in found.runs for e in run.failed),
         seconds=seconds,
@@ -248,13 +247,6 @@ MEANINGS = {
 }
 
 
-def answer(design: MappedDesign, layer: LayerRun) -> Array:
-    """The standardised prediction of a layer's run with the design's own readout codes, (samples,)."""
-    readout = as_spec(design).readout
-    assert readout is not None
-    return predict(layer_features(design, layer), readout)[:, 0]
-
-
 def on_grid(trace: Trace, layer: LayerRun) -> Array:
     """A software trace at the layer's grid points, (S, N)."""
     grid = np.arange(len(layer.voltage)) * layer.step
@@ -268,12 +260,12 @@ def _software_score(chain: Chain, spec: ModelSpec) -> tuple[float, float]:
     return chain.score(test.prediction[:, 0]), chain.score(predict(test.features, own)[:, 0])
 
 
-def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, LayerRun, LayerRun]:
+def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, NetworkRun, NetworkRun]:
     """The nominal chip's trimmed design, and its test run before and after the trim."""
     record = trim(chain, chain.design)
     trimmed = apply(record, chain.design)
     save_record(record, out / "calibration" / "nominal.json")
-    before, after = run_layers([chain.design, trimmed], "transistor", chain.test_inputs, chain.run)
+    before, after = run_networks([chain.design, trimmed], "transistor", chain.test_inputs, chain.run)
     write_decks(layer_decks(trimmed, "transistor", chain.test_inputs), out / "deck" / "transistor")
     return trimmed, before, after
 
@@ -286,21 +278,21 @@ def trim(chain: Chain, chip: MappedDesign) -> CalibrationRecord:
 
 def _chips(
     chain: Chain, trimmed: MappedDesign, out: Path
-) -> tuple[tuple[float, ...], tuple[float, ...], list[LayerRun]]:
+) -> tuple[tuple[float, ...], tuple[float, ...], list[NetworkRun]]:
     """R2 of transistor-level chips with the nominal chip's codes, and after their own calibration."""
     chips = [perturb(trimmed, chain.options.seed, k) for k in range(chain.options.chips)]
-    before = run_layers(chips, "transistor", chain.test_inputs, chain.run) if chips else []
-    raw = tuple(chain.score(answer(chip, one)) for chip, one in zip(chips, before, strict=True))
+    before = run_networks(chips, "transistor", chain.test_inputs, chain.run) if chips else []
+    raw = tuple(chain.score(one.prediction[:, 0]) for one in before)
     calibrated, runs = [], list(before)
     for k, chip in enumerate(chips):
         record = trim(chain, chip)
         own = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
-        fit_run = run_layers([own], "transistor", chain.refit_inputs, chain.run)[0]
-        record = with_readout(record, chain.design, _refitted(chain, layer_features(own, fit_run)))
+        fit_run = run_networks([own], "transistor", chain.refit_inputs, chain.run)[0]
+        record = with_readout(record, chain.design, _refitted(chain, layer_features(own, fit_run.layer)))
         save_record(record, out / "calibration" / f"chip-{k}.json")
         final = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
-        test_run = run_layers([final], "transistor", chain.test_inputs, chain.run)[0]
-        calibrated.append(chain.score(answer(final, test_run)))
+        test_run = run_networks([final], "transistor", chain.test_inputs, chain.run)[0]
+        calibrated.append(chain.score(test_run.prediction[:, 0]))
         runs += [fit_run, test_run]
     return raw, tuple(calibrated), runs
 

@@ -34,11 +34,15 @@ def from_spectre(text: str, commands: list[str]) -> str:
             names = set()
             kept.append("." + re.sub(r"[()]", "", line))
         elif line.startswith("parameters"):
-            names = set(re.findall(r"(\w+)=", line))
-            kept[-1] += line.removeprefix("parameters")
+            if kept and kept[-1].startswith(".subckt"):
+                names = set(re.findall(r"(\w+)=", line))
+                kept[-1] += line.removeprefix("parameters")
+            else:
+                kept.append(f".param{line.removeprefix('parameters')}")
         elif line.startswith("ends"):
             kept.append(f".{line}")
         elif line.startswith("model"):
+            line = re.sub(r"=(\([^ ]*\))", r"={\1}", line)
             kept.append(re.sub(r"model (\w+) bsim4 type=(\w)", r".model \1 \2mos level=54", line))
         elif found := re.fullmatch(r"(\w+) \(([\w ]+)\) (\w+)(.*)", line):
             kept.append(_element(*found.groups(), names))

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from mtc_hw.hardware import pdk
+from mtc_hw.hardware.technology import load_technology
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -72,3 +75,16 @@ def test_netlist_adds_mapping_and_rendering() -> None:
     assert found["neurons"] == 20
     assert found["total_s"] == pytest.approx(found["map_s"] + found["render_s"])
     assert found["megabytes"] > 0.1
+
+
+@pytest.mark.pdk
+@pytest.mark.slow
+def test_cards_are_as_the_pdk_and_load_sooner() -> None:
+    library = load_technology("gf180mcuD").library
+    if library is None or pdk.find(library) is None:
+        pytest.skip("PDK gf180mcuD is not installed")
+    _, _, row = benchmark("cards").splitlines()
+    name, corner, *cells = row.strip("| ").split(" | ")
+    assert (name, corner, len(cells)) == ("gf180mcuD", "tt", 8)
+    assert max(map(float, cells[:6])) < 1e-3
+    assert float(cells[6].removesuffix(" s")) > 1e-3 * float(cells[7].removesuffix(" ms"))

@@ -92,6 +92,8 @@ def test_a_wrong_neuron_file_is_one_line_and_exit_2(capsys, tmp_path, fault, sai
         (["neuron", "tonic", "--duration", "0"], "duration is 0"),
         (["neuron", "tonic", "--level", "analog"], "'analog' is not one of"),
         (["neuron", "tonic", "--technology", "tin"], "no technology 'tin'; there are: generic"),
+        (["neuron", "tonic", "--corner", "typical"], "there is no corner 'typical'; there are: tt, ff, ss, sf, fs"),
+        (["netlist", "tonic", "--supply", "9"], "supply 9 is outside 1.5 to 2.2 V"),
         (["map", "missing.json"], "'missing.json' is no preset"),
         (["netlist", "tonic", "--duration", "inf"], "must be finite"),
         (["predict", "tonic", "--series", "x.csv"], "is no trained network"),

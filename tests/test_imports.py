@@ -17,16 +17,29 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOU
 
 # A module may import from its own layer and those before it. `model` is the torch side: it sees only the first.
 LAYERS = [
-    ["errors", "resources", "spec", "spread", "neuron_file", "readout", "metrics", "checkpoint"],
+    [
+        "errors",
+        "resources",
+        "spec",
+        "spread",
+        "neuron_file",
+        "rounding",
+        "readout",
+        "metrics",
+        "checkpoint",
+        "course",
+        "calibration_plan",
+    ],
     ["hardware"],
     ["netlist"],
     ["simulate"],
     ["analysis"],
     ["sources", "card_bench", "freeze"],
-    ["characterise", "converters", "calibrate", "montecarlo"],
+    ["characterise", "converters", "instrument", "trims", "field_trim", "calibrate", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     [
         "model",
+        "courses",
         "prediction",
         "neuron_run",
         "excitability_plots",

@@ -1,15 +1,16 @@
 """What a design costs: area, power, and energy per spike and per prediction, each figure with its formula."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from mtc_hw.errors import DataError
+from mtc_hw.hardware.converters import DEFAULT_SIZES, ConverterSizes, Kind, converter_area, string_area
 from mtc_hw.hardware.dac import Dac
-from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK, MappedDesign
+from mtc_hw.hardware.design import BRANCHES, LEAK, SUM_BIAS, MappedDesign, row_gain
 from mtc_hw.hardware.library import library_cell
-from mtc_hw.spec import Array
+from mtc_hw.spec import Array, RectifiedTanh
 
 LAYOUT = 2.5
 """Area of a placed device over its gate and diffusions: wells, guard rings, dummies and wiring. An assumption."""
@@ -17,12 +18,9 @@ LAYOUT = 2.5
 DENSITY = 1e-3
 """F/m^2, 1 fF/um^2: the least of the MIM options of 180 nm-class processes (GF180MCU 1 to 2, SKY130 2 fF/um^2)."""
 
-SPLITTER = 3  # unit devices of one octave of a current splitter (Delbruck et al., ISCAS 2010)
-POLES = 4  # of the readout's low-pass
 SWING = 5.0  # unit voltages that a spike moves the membrane
-
-ConverterArea = Callable[[Dac, float], float]
-"""Area, m^2, of a converter made of unit devices of the given area."""
+SUM_BRANCHES = 5  # of a readout_sum from the supply, each with its bias: mb, m8, mt, m9, m10
+SUM_CAPACITOR = 1e-12  # F, of a readout_sum
 
 
 @dataclass(frozen=True)
@@ -58,85 +56,155 @@ class Activity:
     interval: float | None = None  # s: mean time between two spikes of the whole design
     sample: float | None = None  # s: time of one prediction
     input_current: float = 0.0  # A: mean over time, into all membranes together, from outside the design
-
-
-def converter_devices(dac: Dac, unit: float) -> float:
-    """A binary-weighted converter's 2^bits - 1 unit devices and its splitter's; an ideal one has none."""
-    return 0.0 if dac.bits is None else unit * (2.0**dac.bits - 1.0 + SPLITTER * dac.octaves)
+    synapses: tuple[float, ...] = ()  # mean over time of each neuron's synapse, of its full output; empty: all off
 
 
 def budget(
     design: MappedDesign,
     activity: Activity = Activity(),
     density: float = DENSITY,
-    converter_area: ConverterArea = converter_devices,
+    sizes: ConverterSizes = DEFAULT_SIZES,
 ) -> Budget:
-    """Estimates from the design alone; `density` is the capacitors', F/m^2."""
-    areas = _areas(design, density, converter_area)
+    """Estimates from the design alone; `density` is the capacitors', F/m^2, `sizes` the converters'."""
     powers = _powers(design, activity)
-    return Budget((*areas, *powers, *_energies(design, activity, powers[0].value, powers[-1].value)))
+    energies = _energies(design, activity, powers)
+    return Budget((*_areas(design, density, sizes), *powers, *_converter_power(design, sizes), *energies))
 
 
-def _areas(design: MappedDesign, density: float, converter_area: ConverterArea) -> tuple[Item, ...]:
-    devices, unit = _device_area(design), _placed(design, 1.0)
+def _areas(design: MappedDesign, density: float, sizes: ConverterSizes) -> tuple[Item, ...]:
+    devices, converters = _device_area(design), _converter_area(design, sizes)
     exists = np.vstack([np.ones((1, design.count), bool), design.present[LEAK + 1 :]])
-    capacitors = float(design.capacitor[exists].sum()) / density
-    used = [(design.dac(row), int(design.present[row].sum())) for row in range(len(BRANCHES))]
-    used += [
-        (design.reference_dac, int(design.present[: LEAK + 1].sum())),
-        (design.input_dac, design.input_code.size),
-    ]
-    used += [(design.offset_dac, design.count), (design.readout_dac, design.readout_code.size)]
-    converters = sum(count * converter_area(dac, unit) for dac, count in used)
+    poles = len(design.readout_offset) * (float(design.pole_capacitor.sum()) + SUM_CAPACITOR)
+    capacitors = (float(design.capacitor[exists].sum()) + poles) / density
     return (
-        Item("transistor area", devices, "m^2", f"{LAYOUT} sum W (L + 2 x diffusion) over every OTA's devices"),
-        Item("capacitor area", capacitors, "m^2", f"sum C / ({density:g} F/m^2)"),
-        Item("converter area", converters, "m^2", "unit devices of every converter: 2^bits - 1, and of its splitter"),
+        Item("transistor area", devices, "m^2", f"{LAYOUT} sum W (L + 2 x diffusion) over every cell's devices"),
+        Item("capacitor area", capacitors, "m^2", f"sum C / ({density:g} F/m^2): neurons', low-pass's, sums'"),
+        Item(
+            "converter area",
+            converters,
+            "m^2",
+            f"{LAYOUT} x (sum W L of every converter's unit devices and switches + one string of resistors)",
+        ),
         Item("area", devices + capacitors + converters, "m^2", "transistors + capacitors + converters"),
     )
 
 
+def _instances(design: MappedDesign) -> Iterator[tuple[str, int]]:
+    """Every cell of transistors and how often a deck instantiates it."""
+    exists = np.vstack([design.present, design.input_code.T != 0, design.readout_code != 0])
+    for (_, kind), here in zip(design.rows, exists, strict=True):
+        # A saturated ReLU is an equation, which no cell of transistors does.
+        if kind != "synapse" or isinstance(design.synapse, RectifiedTanh):
+            yield kind, int(here.sum())
+    yield "readout_sum", len(design.readout_offset)
+    yield "lowpass", len(design.readout_offset)
+
+
 def _device_area(design: MappedDesign) -> float:
-    widths = {kind: sum(device.width for device in library_cell(kind).devices) for kind in set(BRANCH_CELL)}
-    return float(
-        sum(_placed(design, widths[kind]) * design.present[row].sum() for row, kind in enumerate(BRANCH_CELL))
+    """LAYOUT times gates and diffusions, m^2."""
+    cells, diffusion = design.cells, design.technology.diffusion
+    return LAYOUT * sum(
+        count * device.width * cells.width * (device.length * cells.length + 2.0 * diffusion)
+        for kind, count in _instances(design)
+        for device in library_cell(kind).devices
     )
 
 
-def _placed(design: MappedDesign, units: float) -> float:
-    """Area of a device of so many unit widths, m^2."""
-    cells = design.cells
-    return LAYOUT * units * cells.width * (cells.length + 2.0 * design.technology.diffusion)
+def _bias_converters(design: MappedDesign) -> Iterator[tuple[Dac, Array]]:
+    """Every bias converter's kind with the currents, A, that those of this kind are set to."""
+    bias = design.bias()
+    yield design.bias_dac, bias[: LEAK + 1][design.present[: LEAK + 1]]
+    yield design.filter_dac, bias[LEAK + 1 :][design.present[LEAK + 1 :]]
+    yield design.filter_dac, np.tile(design.filter_dac.decode(design.pole_code), len(design.readout_offset))
+    for dac, code in ((design.input_dac, design.input_code), (design.readout_dac, design.readout_code)):
+        yield dac, np.abs(dac.decode(code[code != 0]))
+
+
+def magnitude_bits(dac: Dac) -> int | None:
+    """Bits of the converter itself, the sign being a matter of wiring; None for an ideal one."""
+    return None if dac.bits is None else dac.bits - int(dac.signed)
+
+
+def _converter_area(design: MappedDesign, sizes: ConverterSizes) -> float:
+    """An ideal converter has none. All references share one string of resistors."""
+    string = string_area(sizes)
+    offsets, references = int((design.offset_code != 0).sum()), int(design.present[: LEAK + 1].sum())
+    used: list[tuple[Kind, Dac, int]] = [("bias", dac, len(values)) for dac, values in _bias_converters(design)]
+    used += [("sign", design.readout_dac, int((design.readout_code != 0).sum()))]
+    used += [(kind, design.offset_dac, offsets) for kind in ("bias", "sign")]
+    used += [("reference", design.reference_dac, references)]
+    total = 0.0
+    for kind, dac, count in used:
+        if (bits := magnitude_bits(dac)) is not None:
+            each = converter_area(kind, bits, dac.octaves, sizes.width, sizes.length, sizes)
+            total += count * each - (count - 1) * string * (kind == "reference")
+    return LAYOUT * total
+
+
+def _converter_power(design: MappedDesign, sizes: ConverterSizes) -> tuple[Item, ...]:
+    """What transistor-level bias converters draw beside the current that they give. Ideal ones draw nothing else."""
+    extra = 0.0
+    for dac, values in _bias_converters(design):
+        if (bits := magnitude_bits(dac)) is None:
+            return ()
+        extra += len(values) * (sizes.reference_units + 2.0**bits - 1.0) * dac.lsb - float(values.sum())
+    return (
+        Item(
+            "converter power",
+            design.technology.supply * extra,
+            "W",
+            f"V_dd sum (({sizes.reference_units} + 2^bits - 1) lsb - I_b): of transistor-level bias converters, the "
+            "reference and what the code does not pass; on top of the power, which counts I_b alone",
+        ),
+    )
 
 
 def _powers(design: MappedDesign, activity: Activity) -> tuple[Item, ...]:
-    """The hidden layer first: what a simulated deck draws; the last is the sum.
+    """Means over time. The layer is what the neurons' own decks draw; the last is the sum.
 
     An OTA takes I_b through its bias branch and I_b for its tail. Of the tail current, (I_b + I_out) / 2 goes through
-    the mirror's diode and as much through its output device, so that the supply delivers I_b + I_out; and what the
-    OTAs send into the membranes is, on average, what the inputs take out.
+    the mirror's diode and as much through its output device, so that the supply delivers I_b + I_out; and what all
+    outputs send into the membranes is, on average, what comes from outside, with the sign reversed.
     """
-    supply, bias = design.technology.supply, design.bias()
+    supply, bias, first = design.technology.supply, design.row_bias(), len(BRANCHES) + design.input_code.shape[1]
     constant = float(design.offset_dac.decode(design.offset_code).sum())
-    layer = supply * (2.0 * float(bias.sum()) - activity.input_current - constant)
-    inputs = 2.0 * supply * float(np.abs(design.input_dac.decode(design.input_code)).sum())
-    outputs = len(design.readout_offset)
-    weights = np.abs(design.readout_dac.decode(design.readout_code)) * design.scale.amp
-    readout = 2.0 * supply * (float(weights.sum()) + outputs * POLES * design.scale.amp)
+    branches = supply * (2.0 * float(bias[: len(BRANCHES)].sum()) - activity.input_current - constant)
+    inputs = 2.0 * supply * float(bias[len(BRANCHES) : first].sum())
+    sent = (row_gain(design) * bias)[first:] * (np.array(activity.synapses) if activity.synapses else 0.0)
+    transistors = isinstance(design.synapse, RectifiedTanh)
+    weights = float(bias[first:].sum())
+    synapses = supply * (2.0 * weights + float(sent.sum()) if transistors else weights)
+    outputs, poles = len(design.readout_offset), float(design.filter_dac.decode(design.pole_code).sum())
+    net = float((np.sign(design.readout_code) * sent).sum() + design.readout_unit * design.readout_offset.sum())
+    readout = supply * (outputs * (SUM_BRANCHES * SUM_BIAS + 2.0 * poles) - net)
+    layer = branches + inputs + synapses
     return (
-        Item("layer power", layer, "W", "V_dd (2 sum I_b - mean input current): bias and tail branch of every OTA"),
-        Item("input power", inputs, "W", "2 V_dd sum |w| I_u: bias and tail of each input transconductor"),
+        Item(
+            "branch power", branches, "W", "V_dd (2 sum I_b - mean input current): bias and tail branch of every OTA"
+        ),
+        Item("input power", inputs, "W", "2 V_dd sum I_b: bias and tail of each input transconductor"),
+        Item(
+            "synapse power",
+            synapses,
+            "W",
+            "V_dd sum (2 I_b + mean output): bias, tail and output mirror"
+            if transistors
+            else "V_dd sum I_b: the bias alone, since a saturated ReLU is an equation",
+        ),
+        Item("layer power", layer, "W", "branches + inputs + synapses: what the neurons' own decks draw"),
         Item(
             "readout power",
             readout,
             "W",
-            f"2 V_dd (sum |w| + {POLES} outputs) I_u: a synapse for each weight, {POLES} poles an output",
+            f"V_dd (outputs ({SUM_BRANCHES} x {SUM_BIAS:g} A + 2 sum I_b) - mean current into the low-pass): "
+            "branches of the sum, bias and tail of the poles",
         ),
-        Item("power", layer + inputs + readout, "W", "layer + inputs + readout"),
+        Item("power", layer + readout, "W", "layer + readout"),
     )
 
 
-def _energies(design: MappedDesign, activity: Activity, layer: float, power: float) -> tuple[Item, ...]:
+def _energies(design: MappedDesign, activity: Activity, powers: tuple[Item, ...]) -> tuple[Item, ...]:
+    found = Budget(powers)
     swing = SWING * design.scale.volt
     charge = float(design.capacitor[0].mean()) * swing * design.technology.supply
     items = [
@@ -149,26 +217,39 @@ def _energies(design: MappedDesign, activity: Activity, layer: float, power: flo
         )
     ]
     if activity.interval is not None:
-        items.append(Item("energy per spike", layer * activity.interval, "J", "layer power x mean time per spike"))
+        items.append(
+            Item(
+                "energy per spike", found["layer power"] * activity.interval, "J", "layer power x mean time per spike"
+            )
+        )
     if activity.sample is not None:
-        items.append(Item("energy per prediction", power * activity.sample, "J", "power x time of one sample"))
+        items.append(
+            Item("energy per prediction", found["power"] * activity.sample, "J", "power x time of one sample")
+        )
     return tuple(items)
 
 
-def measured_budget(
-    design: MappedDesign, time: Array, supply_current: Array, activity: Activity = Activity()
-) -> Budget:
-    """The same figures out of a run: `time` (T,), s, and i(vdd) (T,), A, as ngspice gives it, which is negative.
+def mean_power(design: MappedDesign, time: Array, supply_current: Array) -> float:
+    """W over a run: `time` (T,), s, and i(vdd) (T,), A, as ngspice gives it, which is negative.
 
     Raises DataError for a run without length.
     """
     if time.size < 2 or not time[-1] > time[0]:
         raise DataError(f"a run of {time.size} time points has no mean power; simulate for longer")
-    mean = -float(np.trapezoid(supply_current, time)) / float(time[-1] - time[0])
-    power = mean * design.technology.supply
-    items = [Item("layer power", power, "W", "V_dd x mean of -i(vdd)")]
+    return -float(np.trapezoid(supply_current, time)) / float(time[-1] - time[0]) * design.technology.supply
+
+
+def measured_budget(layer: float, activity: Activity = Activity(), power: float | None = None) -> Budget:
+    """The same figures out of a run, which the activity is of too: the neurons' power and that of all, readout
+    included, W; None when there is none."""
+    items = [Item("layer power", layer, "W", "V_dd x mean of -i(vdd), of all neurons' decks")]
+    if power is not None:
+        items.append(Item("readout power", power - layer, "W", "V_dd x mean of -i(vdd), of all readouts' decks"))
+        items.append(Item("power", power, "W", "layer + readout"))
     if activity.interval is not None:
         items.append(
-            Item("energy per spike", power * activity.interval, "J", "measured power x measured time per spike")
+            Item("energy per spike", layer * activity.interval, "J", "layer power x measured time per spike")
         )
+    if activity.sample is not None and power is not None:
+        items.append(Item("energy per prediction", power * activity.sample, "J", "power x time of one sample"))
     return Budget(tuple(items))

@@ -72,6 +72,10 @@ def rows_of(design: MappedDesign) -> dict[Key, Row]:
     for output, offset in enumerate(design.readout_offset):
         key = Key("", f"output_{output}", "readout_offset")
         rows[key] = Row("readout_offset", (output,), None, float(offset), "1")
+    for pole, (code, farad) in enumerate(zip(design.pole_code, design.pole_capacitor, strict=True)):
+        name = f"pole_{pole + 1}"
+        rows[Key("", name, "pole")] = Row("pole_code", (pole,), design.filter_dac, float(code), "A")
+        rows[Key("", name, "capacitor")] = Row("pole_capacitor", (pole,), None, float(farad), "F")
     for kind in ("width", "length"):
         rows[Key("", "transistor", kind)] = Row("", (), None, getattr(design.cells, kind), "m")
     return rows
@@ -89,10 +93,10 @@ def _neuron_rows(design: MappedDesign, neuron: int) -> dict[Key, Row]:
         if branch <= LEAK:
             add(BRANCHES[branch], "reference", "reference_code", (branch, neuron), design.reference_dac, "V")
     for i in range(design.input_code.shape[1]):
-        add(f"input_{i}", "input", "input_code", (neuron, i), design.input_dac, "A per unit voltage")
+        add(f"input_{i}", "input", "input_code", (neuron, i), design.input_dac, "A")
     add("offset", "offset", "offset_code", (neuron,), design.offset_dac, "A")
     for output in range(len(design.readout_offset)):
-        add(f"output_{output}", "readout", "readout_code", (output, neuron), design.readout_dac, "1")
+        add(f"output_{output}", "readout", "readout_code", (output, neuron), design.readout_dac, "A")
     for row, capacitor in enumerate(CAPACITORS):
         if row == 0 or design.present[LEAK + row, neuron]:
             add(capacitor, "capacitor", "capacitor", (row, neuron), None, "F")
@@ -214,8 +218,8 @@ def _value_violations(text: str, row: Row) -> Iterator[str]:
     value = _meant(text, row.stored)
     if not row.array and value != row.stored:
         yield f"value is {text!r}, the cells were measured at {_text(row.stored)}; map again for another size"
-    elif not math.isfinite(value) or (row.array == "capacitor" and value <= 0):
-        yield f"value is {text!r}; it must be a {'number > 0' if row.array == 'capacitor' else 'finite number'}"
+    elif not math.isfinite(value) or (row.unit == "F" and value <= 0):
+        yield f"value is {text!r}; it must be a {'number > 0' if row.unit == 'F' else 'finite number'}"
 
 
 def _stored(cells: Mapping[str, str], row: Row) -> float:

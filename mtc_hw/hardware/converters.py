@@ -94,13 +94,14 @@ def device_count(kind: Kind, bits: int, octaves: int = 0, reference_units: int =
 def converter_area(
     kind: Kind, bits: int, octaves: int, width: float, length: float, sizes: ConverterSizes = DEFAULT_SIZES
 ) -> float:
-    """Gate area of all unit devices of `width` and `length`, m, plus the resistors' bodies, m^2; no wiring.
-
-    A string of R ohm has R / sheet_resistance squares of resistor_width^2.
-    """
+    """Gate area of all unit devices of `width` and `length`, m, plus the resistors' bodies, m^2; no wiring."""
     count = device_count(kind, bits, octaves, sizes.reference_units)
-    squares = sizes.string_resistance / sizes.sheet_resistance if count.resistors else 0.0
-    return count.devices * width * length + squares * sizes.resistor_width**2
+    return count.devices * width * length + (string_area(sizes) if count.resistors else 0.0)
+
+
+def string_area(sizes: ConverterSizes) -> float:
+    """Of the resistors' bodies, m^2: a string of R ohm has R / sheet_resistance squares of resistor_width^2."""
+    return sizes.string_resistance / sizes.sheet_resistance * sizes.resistor_width**2
 
 
 def string_inl_sigma(bits: int, mismatch: float) -> float:

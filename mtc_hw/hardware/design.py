@@ -22,6 +22,9 @@ BRANCH_CELL = ("ota",) * 4 + ("wide_ota",) * 4
 LEAK = BRANCHES.index("leak")
 MAX_DEVICES = len(DEVICES["wide_ota"])
 
+SUM_BIAS = 1e-9
+"""A: bias of the amplifier that holds the negative sum, and the least that its mirror carries."""
+
 
 @dataclass(frozen=True, eq=False)
 class Deviations:

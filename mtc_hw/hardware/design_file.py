@@ -8,7 +8,7 @@ from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.fields import plain, read_fields
 
 FORMAT = "mtc_hw design"
-VERSION = 1
+VERSION = 2
 
 
 def save_design(design: MappedDesign, path: Path) -> None:

@@ -145,7 +145,7 @@ def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
 
 
 def _signed_currents(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptions) -> dict[str, Array]:
-    """Bias of each input transconductor and synapse, A, with the weight's sign, and each neuron's constant current."""
+    """Bias of each input transconductor and synapse with its weight's sign, and each neuron's constant current, A."""
     weights = spec.weights * scale.amp
     synapses = np.zeros((0, spec.neurons.count))
     if spec.readout is not None:
@@ -168,7 +168,7 @@ class LowPass:
 
 
 def _low_pass(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptions) -> LowPass:
-    """The first pole's capacitor follows from the synapses' currents; where it would be too large, they are smaller."""
+    """The first pole's capacitor follows from the synapses' currents; they shrink where it would be too large."""
     if spec.readout is None:
         return LowPass(1.0, np.zeros(0), np.zeros(0))
     tau = spec.readout.tau * scale.second

@@ -40,9 +40,9 @@ def converter_context(
 ) -> dict[str, object]:
     """All that transistor/bias_dac, reference_dac and weight_dac need beside `common_context`'s supply.
 
-    Keys: pmos, the unit device's card; unit, one unit device's Size; bias_dacs, a subcircuit for each bits and octaves among `bias_dacs`, which may
-    repeat; reference_dac, the string's steps and the path of switches. Raises UnmappableError for an ideal converter
-    and for more octaves than a splitter has.
+    Keys: pmos, the unit device's card; unit, one unit device's Size; bias_dacs, a subcircuit for each bits and
+    octaves among `bias_dacs`, which may repeat; reference_dac, the string's steps and the path of switches. Raises
+    UnmappableError for an ideal converter and for more octaves than a splitter has.
     """
     return {
         "pmos": technology.card("pmos", sizes.width, sizes.length),

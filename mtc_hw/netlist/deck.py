@@ -10,6 +10,7 @@ from mtc_hw.errors import DeckError
 from mtc_hw.netlist.lint import lint
 
 _SAVE = re.compile(r"^\.save\s+(.+)$", re.IGNORECASE | re.MULTILINE)
+_FOREIGN = re.compile(r"^\* Xyce dialect of ", re.MULTILINE)
 _TRAN = re.compile(r"^\.tran\s+(\S+)\s+(\S+)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -47,12 +48,15 @@ def write_decks(decks: Sequence[Deck], folder: Path) -> list[Path]:
 def read_deck(path: Path) -> Deck:
     """A deck from disk, linted: what it saves and how long it runs are its own .save and .tran lines.
 
-    Raises DeckError when it cannot be read, holds what a deck must not hold, or lacks one of these lines.
+    Raises DeckError when it cannot be read, is for another simulator, holds what a deck must not hold, or lacks one
+    of these lines.
     """
     try:
         text = path.read_text(encoding="ascii")
     except (OSError, ValueError) as error:
         raise DeckError(f"deck {path} cannot be read: {error}") from None
+    if _FOREIGN.search(text):
+        raise DeckError(f"deck {path} is for Xyce; run it there, or export it again with --dialect ngspice")
     lint(text)
     save, tran = _SAVE.search(text), _TRAN.search(text)
     if save is None or tran is None:

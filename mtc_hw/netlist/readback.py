@@ -13,21 +13,37 @@ from mtc_hw.netlist.circuit import logical_lines
 
 _SUFFIXES = {"_bias": "bias", "_reference": "reference"}
 _SCOPE = re.compile(r"\.(?:subckt neuron_(?P<neuron>\d+)|subckt|ends)\b.*", re.IGNORECASE)
-_CALL = re.compile(r"X(?P<name>\w+)(?: \w+)+? (?P<master>\w+)(?P<parameters>(?: \w+=\S+)*)", re.IGNORECASE)
+_CALL = re.compile(r"X(?P<name>\w+)(?P<nodes>(?: \w+)+?) (?P<master>\w+)(?P<parameters>(?: \w+=\S+)*)", re.IGNORECASE)
+_INPUT, _SYNAPSE = re.compile(r"input_\d+"), re.compile(r"synapse_(?P<output>\d+)_(?P<neuron>\d+)")
+_POLE = re.compile(r"(?P<pole>pole_\d+)_\d+")
 
 
 def deck_codes(text: str) -> dict[Key, tuple[float, float]]:
     """Code and step (lsb over the splitter's octaves) of every converter in an ngspice deck of ours.
 
-    Raises DeckError for a converter without code= and lsb=.
+    An input's sign is which side of its transconductor hears the signal, a readout weight's the sum that its synapse
+    sends to. Raises DeckError for a converter without code= and lsb=, for one of those without its wires, and for
+    outputs whose low-passes differ.
     """
     found: dict[Key, tuple[float, float]] = {}
+    signs: dict[Key, float] = {}
     neuron = ""
     for number, line in logical_lines(text):
         if scope := _SCOPE.fullmatch(line):
             neuron = scope["neuron"] or ""
-        elif (call := _CALL.fullmatch(line)) and (key := _key(call["name"], call["master"], neuron)) is not None:
-            found[key] = _code(number, call)
+        elif call := _CALL.fullmatch(line):
+            key = _key(call["name"], call["master"], neuron)
+            if key is None:
+                signs |= _signed(call, neuron)
+                continue
+            code = _code(number, call)
+            if found.setdefault(key, code) != code:
+                raise DeckError(f"line {number}: {called(key)} differs from one before; a design has one")
+    for key in found:
+        if key.kind in ("input", "readout"):
+            if key not in signs:
+                raise DeckError(f"{called(key)} has a bias and no transconductor whose wires give its sign")
+            found[key] = (signs[key] * found[key][0], found[key][1])
     return found
 
 
@@ -43,7 +59,7 @@ def with_deck(design: MappedDesign, text: str) -> MappedDesign:
             raise DeckError(f"the design has no {called(key)}")
         stored[key] = _stored(known[key], code, step, key)
     if not stored:
-        raise DeckError("no converter's code is in it")
+        raise DeckError("no converter's code is in it; give an ngspice deck")
     return with_stored(design, stored)
 
 
@@ -60,17 +76,35 @@ def differences(known: Mapping[Key, Row], text: str) -> list[str]:
 
 def _key(name: str, master: str, neuron: str) -> Key | None:
     """The row that a converter's instance belongs to; None for what is no converter."""
-    if master == "readout_weight":
-        output, index = name.removeprefix("weight_").split("_")
-        return Key(index, f"output_{output}", "readout")
-    if master in ("input_gm", "offset_dac"):
-        return Key(neuron, name, "input" if master == "input_gm" else "offset")
-    for suffix, kind in _SUFFIXES.items():
-        if master in ("bias_dac", "reference_dac") and name.endswith(suffix):
-            element = name.removesuffix(suffix)
-            filtering = element in BRANCHES[LEAK + 1 :]
-            return Key(neuron, element, "filter" if filtering else kind)
-    return None
+    if master == "offset_dac":
+        return Key(neuron, name, "offset")
+    suffix = next((each for each in _SUFFIXES if name.endswith(each)), None)
+    if suffix is None or master not in ("bias_dac", "reference_dac"):
+        return None
+    element = name.removesuffix(suffix)
+    if pole := _POLE.fullmatch(element):
+        return Key("", pole["pole"], "pole")
+    if key := _weight(element, neuron):
+        return key
+    return Key(neuron, element, "filter" if element in BRANCHES[LEAK + 1 :] else _SUFFIXES[suffix])
+
+
+def _weight(element: str, neuron: str) -> Key | None:
+    """The row of an input transconductor or a synapse; None for any other instance."""
+    if _INPUT.fullmatch(element):
+        return Key(neuron, element, "input")
+    synapse = _SYNAPSE.fullmatch(element)
+    return synapse and Key(synapse["neuron"], f"output_{synapse['output']}", "readout")
+
+
+def _signed(call: re.Match[str], neuron: str) -> dict[Key, float]:
+    """The sign that an input transconductor's or a synapse's wires give; nothing for another instance."""
+    key = _weight(call["name"], neuron)
+    if key is None:
+        return {}
+    nodes = call["nodes"].split()
+    positive = nodes[0] != "ref" if key.kind == "input" else nodes[2].startswith("sum_p_")
+    return {key: 1.0 if positive else -1.0}
 
 
 def _code(number: int, call: re.Match[str]) -> tuple[float, float]:

@@ -153,7 +153,6 @@ def _deck(
     end = duration * design.scale.second
     lines = stimulus if isinstance(stimulus, list) else _stimulus(design, parts.neurons, stimulus, duration)
     start = [pair for view in parts.neurons for pair in _initial(design, view, initial)]
-    start += [(f"y_{each.index}", design.technology.analog_ground) for each in parts.readouts]
     step, longest = (each * design.scale.second for each in (min(solver.max_step, duration), solver.max_step))
     context = _context(design, name, level, parts, lines) | {
         "initial": [f"v({node})={spice(volt)}" for node, volt in start],

@@ -18,6 +18,7 @@ _BOUNDS = {
     "tau_ultraslow": _POSITIVE,
     "leak_slope": _NOT_NEGATIVE,
     "filter_slope": _NOT_NEGATIVE,
+    "input_slope": _NOT_NEGATIVE,
 }
 
 
@@ -64,6 +65,7 @@ def _parameters(design: MappedDesign, spec: ModelSpec, index: int) -> dict[str, 
         }
     values |= {"leak": float(neurons.leak[index]), "rest": float(neurons.rest[index])}
     values |= _curve("leak", neurons.leak_curve) | _curve("filter", neurons.filter_curve)
+    values |= _curve("input", spec.input_curve)
     values |= {f"weight_{i}": float(weight) for i, weight in enumerate(spec.weights[index])}
     return values | {"bias": float(spec.bias[index])}
 

@@ -10,6 +10,7 @@ from mtc_hw.hardware.design import (
     BRANCH_CELL,
     BRANCHES,
     LEAK,
+    SUM_BIAS,
     MappedDesign,
     load_capacitance,
     pole_parasitic,
@@ -20,9 +21,6 @@ from mtc_hw.hardware.design import (
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, RectifiedTanh
 
 Level = Literal["behavioural", "transistor"]
-
-SUM_BIAS = 1e-9
-"""A: bias of the amplifier that holds the negative sum, and the least that its mirror carries."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +227,8 @@ def synapse_views(design: MappedDesign, index: int, level: Level) -> list[Branch
 
 def readout_views(design: MappedDesign, level: Level) -> list[ReadoutView]:
     """Each output's sums and low-pass."""
+    if not len(design.readout_offset):
+        return []
     drawn = design.pole_capacitor + (pole_parasitic(design.cells) if level == "behavioural" else 0.0)
     parameters = {f"c{i + 1}": float(value) for i, value in enumerate(drawn)}
     if level == "behavioural":

@@ -73,7 +73,7 @@ def input_spacing(design: MappedDesign) -> float:
 def run_networks(
     designs: list[MappedDesign], level: Level, inputs: Array, run: Runner, done: Done | None = None
 ) -> list[NetworkRun]:
-    """Several chips over the same input: their neurons, then their sums and low-passes, fed with the neurons' currents.
+    """Several chips over the same input: the neurons, then sums and low-passes fed with the neurons' currents.
 
     Exact but for the first pole's voltage, which the synapses of the neurons' own decks do not see.
     """

@@ -75,10 +75,14 @@ def test_every_code_that_a_neuron_has_is_a_row(saved, folder):
     assert sum(key.kind == "input" for key in rows) == saved.input_code.size
     assert sum(key.kind == "readout" for key in rows) == saved.readout_code.size
     assert sum(key.kind == "offset" for key in rows) == saved.count
+    assert [key.element for key in rows if key.kind == "pole"] == ["pole_1", "pole_2", "pole_3", "pole_4"]
+    assert sum(key.kind == "capacitor" and key.neuron == "" for key in rows) == 4
 
 
 def test_a_value_is_base_and_code_times_lsb(saved, folder):
     bias = saved.bias()
+    inputs, synapses = saved.input_dac.decode(saved.input_code), saved.readout_dac.decode(saved.readout_code)
+    poles = saved.filter_dac.decode(saved.pole_code)
     for row in csv.DictReader((folder / CODES).read_text().splitlines()):
         if not row["code"]:
             continue
@@ -87,6 +91,14 @@ def test_a_value_is_base_and_code_times_lsb(saved, folder):
         assert float(row["value"]) == pytest.approx(value, rel=1e-15)
         if row["kind"] in ("bias", "filter"):
             assert float(row["value"]) == bias[BRANCHES.index(row["element"]), int(row["neuron"])]
+        index = int(row["element"].split("_")[1]) if row["kind"] in ("input", "readout", "pole") else 0
+        if row["kind"] == "input":
+            assert float(row["value"]) == inputs[int(row["neuron"]), index]
+        if row["kind"] == "readout":
+            assert float(row["value"]) == synapses[index, int(row["neuron"])]
+        if row["kind"] == "pole":
+            assert float(row["value"]) == poles[index - 1]
+        assert row["unit"] == ("V" if row["kind"] == "reference" else "A")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +112,8 @@ def test_a_value_is_base_and_code_times_lsb(saved, folder):
         (("2", "output_1", "readout"), {"code": "5.0"}, "readout_code", (1, 2), 5),
         (("1", "ultraslow", "capacitor"), {"value": "1.1e-11"}, "capacitor", (3, 1), 1.1e-11),
         (("", "output_1", "readout_offset"), {"value": "-0.3"}, "readout_offset", (1,), -0.3),
+        (("", "pole_2", "pole"), {"code": "200", "octave": "3"}, "pole_code", (1,), 200 + 3 * 256),
+        (("", "pole_1", "capacitor"), {"value": "9e-11"}, "pole_capacitor", (0,), 9e-11),
     ],
 )
 def test_an_edited_row_is_the_only_thing_that_changes(saved, folder, key, changes, array, index, stored):
@@ -162,6 +176,8 @@ LEAK_1 = ("1", "leak", "bias")
         (("0", "input_0", "input"), {"code": "128"}, "code is 128; the converter has -127 to 127"),
         (("0", "membrane", "capacitor"), {"value": "0"}, "value is '0'; it must be a number > 0"),
         (("0", "membrane", "capacitor"), {"value": "5 pF"}, "value is '5 pF'; it must be a number > 0"),
+        (("", "pole_1", "pole"), {"code": "0"}, "'pole_1' 'pole': code is 0; the converter has 1 to 255"),
+        (("", "pole_3", "capacitor"), {"value": "-1e-12"}, "value is '-1e-12'; it must be a number > 0"),
         (("", "output_0", "readout_offset"), {"value": "inf"}, "value is 'inf'; it must be a finite number"),
         (("", "transistor", "width"), {"value": "2e-6"}, "the cells were measured at 4e-06; map again"),
     ],

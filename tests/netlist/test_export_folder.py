@@ -8,6 +8,7 @@ from mtc_hw import __version__
 from mtc_hw.errors import DeckError
 from mtc_hw.hardware.codes_file import load_codes, rows_of
 from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.netlist.deck import read_deck
 from mtc_hw.netlist.dialects import DIALECTS, EXTENSION, export
 from mtc_hw.netlist.export_folder import ideal_converters, write_export
 from mtc_hw.netlist.grammar import check
@@ -53,7 +54,9 @@ def test_the_readme_tells_what_when_and_how(mapped, network, tmp_path, dialect):
         f"{design.scale.volt!r} V",
         "reltol=0.0001",
         "bias 8, filter 8, reference 8",
-        "bias_dac, reference_dac, input_gm, offset_dac",
+        f"a\n  weight of one is {design.readout_unit!r} A",
+        f"{design.readout_span!r} unit voltages above `ref` for a standardised prediction of one",
+        "bias_dac, reference_dac, offset_dac",
         {"ngspice": "ngspice -b", "xyce": "Xyce DECK.cir", "spectre": "spectre DECK.scs"}[dialect],
     ):
         assert said in text, said
@@ -97,6 +100,14 @@ def test_a_deck_of_another_design_is_refused(mapped, network, tmp_path):
             decks_of(dataclasses.replace(design, offset_code=codes)), design, "transistor", "ngspice", tmp_path
         )
     assert not (tmp_path / "codes.csv").exists()
+
+
+def test_a_deck_for_xyce_is_not_run_in_ngspice(mapped, network, tmp_path):
+    design = mapped(network, bits=8)
+    path = write_export(decks_of(design), design, "transistor", "xyce", tmp_path)[0]
+    said = r"^deck \S+neuron_0\.cir is for Xyce; run it there, or export it again with --dialect ngspice$"
+    with pytest.raises(DeckError, match=said):
+        read_deck(path)
 
 
 def test_an_export_without_decks_is_refused(mapped, network, tmp_path):

@@ -6,12 +6,13 @@ import pytest
 from mtc_hw.analysis.spikes import spike_times
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.netlist.render import Series, network_deck, neuron_deck
-from mtc_hw.netlist.solver import NETWORK
+from mtc_hw.netlist.solver import DRIVEN, NETWORK
 from mtc_hw.neuron_file import Initial
 from mtc_hw.readout import features, predict
+from mtc_hw.simulate.network import SETTLED, run_networks
 from mtc_hw.simulate.ode import SampledCurrent, integrate
 from mtc_hw.simulate.waveforms import to_trace
-from mtc_hw.spec import RectifiedTanh, Synapse
+from mtc_hw.spec import ModelSpec, Neurons, Readout, RectifiedTanh, Synapse
 
 DURATION, STEP = 200.0, 0.25  # tau_m
 FINE = dataclasses.replace(NETWORK, reltol=1e-6, max_step=0.1)
@@ -53,7 +54,8 @@ def test_the_deck_s_readout_is_the_model_s(runs):
     voltage = np.stack([sampled(whole, design, i) for i in range(design.count)], axis=1)
     expected = predict(features(voltage, STEP, design.synapse, readout.tau), readout)
     grid = np.arange(len(expected)) * STEP * design.scale.second
-    got = np.stack([np.interp(grid, whole.axis, whole[f"v(y_{o})"]) for o in range(2)], axis=1)
+    volts = np.stack([np.interp(grid, whole.axis, whole[f"v(y_{o})"]) for o in range(2)], axis=1)
+    got = (volts - design.technology.analog_ground) / (design.scale.volt * design.readout_span)
     assert np.abs(expected - readout.offset).max() > 0.05
     # Samples every 0.25 tau_m catch a synapse's pulse of about a tau_m to a few per cent.
     assert got == pytest.approx(expected, abs=0.005)
@@ -68,3 +70,51 @@ def test_the_deck_s_neurons_follow_the_model_s_equations(runs, index):
     got = sampled(whole, design, index)
     expected = np.interp(np.arange(len(got)) * STEP, reference.time, reference.voltage[:, 0])
     assert np.sqrt(np.mean((got - expected) ** 2)) < 0.03
+
+
+@pytest.fixture(scope="module")
+def six(cells, mapped):
+    """Six unlike neurons on 8-bit converters, inputs, leak and filters through the cells' own curves."""
+    rng = np.random.default_rng(8)
+    bursts = np.arange(6) % 2
+    neurons = Neurons(
+        alpha=np.stack([rng.uniform(1.8, 2.2, 6), rng.uniform(1.8, 2.2, 6), 1.2 * bursts, 1.0 * bursts]),
+        delta=np.stack([np.zeros(6), rng.uniform(-0.1, 0.1, 6), np.full(6, -1.4), np.full(6, -1.4)]),
+        tau=np.stack([np.zeros(6), rng.uniform(20.0, 50.0, 6), np.full(6, 300.0)]),
+        leak_curve=cells.leak_curve,
+        filter_curve=cells.filter_curve,
+    )
+    spec = ModelSpec(
+        neurons,
+        weights=rng.uniform(-1.2, 1.2, (6, 2)),
+        bias=rng.uniform(-1.0, 0.0, 6),
+        synapse=RectifiedTanh(0.3),
+        readout=Readout(rng.uniform(-0.8, 0.8, (1, 6)), np.array([0.1]), tau=8.0),
+        input_curve=cells.leak_curve,
+    )
+    return mapped(spec, bits=8)
+
+
+WAVE = np.cumsum(np.random.default_rng(9).normal(size=(121, 2)), axis=0) / 5.0
+
+
+@pytest.mark.parametrize(
+    ("level", "volts", "most"),
+    [("behavioural", 0.1, 0.004), pytest.param("transistor", 0.3, 0.02, marks=pytest.mark.slow)],
+)
+def test_a_network_in_pieces_is_the_network_in_one_deck(six, runner, level, volts, most):
+    """A feed-forward layer loads nothing: a deck a neuron and one a readout give what one deck gives."""
+    pieces = run_networks([six], level, WAVE, runner)[0]
+    deck = network_deck(six, level, Series(WAVE, 1.0), 120.0, SETTLED, DRIVEN[level])
+    whole = runner([deck])[0].waveforms
+    assert pieces.failed == ()
+    for index in range(six.count):
+        trace = to_trace(whole, six, index)
+        again = np.interp(pieces.layer.step * np.arange(481), trace.time, trace.voltage[:, 0])
+        assert np.abs(again - pieces.layer.voltage[:, index]).max() < volts
+    at = np.arange(121) * six.scale.second
+    answer = (np.interp(at, whole.axis, whole["v(y_0)"]) - six.technology.analog_ground) / six.scale.volt
+    assert np.ptp(pieces.prediction) > 0.3
+    assert answer / six.readout_span == pytest.approx(pieces.prediction[:, 0], abs=most)
+    supply = -whole["i(vdd)"] * six.technology.supply
+    assert pieces.power == pytest.approx(np.trapezoid(supply, whole.axis) / whole.axis[-1], rel=0.01)

@@ -24,31 +24,75 @@ def whole(design, level="transistor") -> str:
     return network_deck(design, level, SERIES, 10.0, Initial(), NETWORK).text
 
 
-def one(design, index: int) -> str:
-    return neuron_deck(design, index, "transistor", Stimulus(((0.0, 0.0),)), 10.0, Initial(), NETWORK).text
+def one(design, index: int, level: str = "transistor") -> str:
+    return neuron_deck(design, index, level, Stimulus(((0.0, 0.0),)), 10.0, Initial(), NETWORK).text
 
 
 @pytest.mark.parametrize("level", ["behavioural", "transistor"])
 def test_a_deck_holds_every_code_of_its_design(chip, level):
     text = whole(chip, level)
     assert differences(rows_of(chip), text) == []
-    silent = {key for key, row in rows_of(chip).items() if key.kind == "offset" and row.stored == 0}
+    silent = {
+        key for key, row in rows_of(chip).items() if key.kind in ("offset", "input", "readout") and row.stored == 0
+    }
     assert set(deck_codes(text)) == {key for key, row in rows_of(chip).items() if row.dac is not None} - silent
+    signed = {key: code for key, (code, _) in deck_codes(text).items() if key.kind in ("input", "readout")}
+    assert min(signed.values()) < 0 < max(signed.values())
 
 
-def test_a_design_comes_back_from_its_decks(chip):
+@pytest.mark.parametrize("level", ["behavioural", "transistor"])
+def test_a_design_comes_back_from_its_decks(chip, level):
     """Codes out of the text into a design that has lost them all."""
     lost = dataclasses.replace(
         chip,
         bias_code=np.where(chip.present, 1.0, chip.bias_code),
         input_code=np.zeros_like(chip.input_code),
         readout_code=np.zeros_like(chip.readout_code),
+        pole_code=np.ones_like(chip.pole_code),
     )
-    assert with_deck(lost, whole(chip)).digest == chip.digest
+    assert with_deck(lost, whole(chip, level)).digest == chip.digest
     for index in range(chip.count):
-        lost = with_deck(lost, one(chip, index))
+        lost = with_deck(lost, one(chip, index, level))
     assert lost.bias_code.tobytes() == chip.bias_code.tobytes()
     assert lost.input_code.tobytes() == chip.input_code.tobytes()
+
+
+def driven(design, index: int, level: str = "transistor") -> str:
+    return neuron_deck(design, index, level, SERIES, 10.0, Initial(), NETWORK).text
+
+
+def test_a_driven_neuron_s_deck_holds_its_weights(chip):
+    lost = dataclasses.replace(chip, readout_code=np.zeros_like(chip.readout_code))
+    for index in range(chip.count):
+        lost = with_deck(lost, driven(chip, index))
+    assert lost.readout_code.tobytes() == chip.readout_code.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("wires", "into", "array", "at"),
+    [
+        (r"(Xinput_0) (\S+) (\S+) ", r"\1 \3 \2 ", "input_code", (2, 0)),
+        (r"(Xsynapse_1_2 \S+ \S+) sum_p_1 ", r"\1 sum_n_1 ", "readout_code", (1, 2)),
+    ],
+)
+def test_the_other_wiring_is_the_other_sign(mapped, network, wires, into, array, at):
+    design = mapped(network, bits=8)
+    text = re.sub(wires, into, driven(design, 2))
+    found = getattr(with_deck(design, text), array)
+    assert found[at] == -getattr(design, array)[at] != 0.0
+    assert (found != getattr(design, array)).sum() == 1
+
+
+def test_low_passes_that_differ_are_no_design(mapped, network):
+    text = re.sub(r"(Xpole_2_1_bias \S+ vdd bias_dac code=)\d+", r"\g<1>7", whole(mapped(network, bits=8)))
+    with pytest.raises(DeckError, match=r"^line \d+: 'pole_2' 'pole' differs from one before; a design has one$"):
+        deck_codes(text)
+
+
+def test_a_bias_without_its_transconductor_is_refused(mapped, network):
+    text = re.sub(r"Xinput_0 ", "Xsomething ", one(mapped(network, bits=8), 2))
+    with pytest.raises(DeckError, match=r"^neuron 2 'input_0' 'input' has a bias and no transconductor whose wires"):
+        deck_codes(text)
 
 
 def test_an_edited_code_is_found_and_taken(mapped, network):
@@ -64,7 +108,7 @@ def test_an_edited_code_is_found_and_taken(mapped, network):
 
 def test_a_converter_that_the_design_has_not_is_found(mapped, network):
     design = mapped(network, bits=8)
-    text = one(design, 2).replace("Xinput_1 ", "Xinput_7 ")
+    text = one(design, 2).replace("input_1", "input_7")
     assert differences(rows_of(design), text) == ["neuron 2 'input_7' 'input' is in the deck only"]
 
 
@@ -87,14 +131,20 @@ def test_a_converter_that_the_design_has_not_is_found(mapped, network):
             "bias_dac code=inf",
             r"^line \d+: Xfast_negative_bias has no code= and lsb= that are ",
         ),
-        (r"^X.*$", "", r"^no converter's code is in it$"),
+        (r"^X.*$", "", r"^no converter's code is in it; give an ngspice deck$"),
         (r"bias_dac code=\d+", "bias_dac", r"^line \d+: Xfast_negative_bias has no code= and lsb= that are numbers$"),
-        (r"^Xinput_0", "Xinput_7", r"^the design has no neuron 2 'input_7' 'input'$"),
+        (r"input_0", "input_7", r"^the design has no neuron 2 'input_7' 'input'$"),
         (r"neuron_2\b", "neuron_9", r"^the design has no neuron 9 'fast_negative' 'bias'$"),
     ],
 )
 def test_a_deck_that_is_not_of_the_design_is_refused(mapped, network, change, into, said):
     design = mapped(network, bits=8)
-    text = re.sub(change, into, one(design, 2), count=0 if "neuron" in change or not into else 1, flags=re.MULTILINE)
+    text = re.sub(
+        change,
+        into,
+        one(design, 2),
+        count=0 if "put" in change or "neuron" in change or not into else 1,
+        flags=re.MULTILINE,
+    )
     with pytest.raises(DeckError, match=said):
         with_deck(design, text)

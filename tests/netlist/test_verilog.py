@@ -12,6 +12,7 @@ from mtc_hw.netlist.dialects import DIALECTS
 from mtc_hw.netlist.verilog import verilog_cards, verilog_module
 from mtc_hw.simulate.ode import _Constants, _flow
 
+NODES = ("v", "u_fast", "u_slow", "u_ultraslow")
 FLOWS = ("drift", "slow_flow", "ultraslow_flow", "fast_flow")
 DECLARED = "  real x, fast, slow, ultraslow, drift, fast_flow, slow_flow, ultraslow_flow;\n"
 
@@ -54,7 +55,8 @@ def flows(model, values: dict[str, float], unit: dict[str, float]) -> dict[str, 
 def test_the_right_hand_sides_are_the_reference_s(compiled, mapped, network, curved, dialect):
     """d/dt of every state of a mismatched chip's neurons at random states and inputs, to rounding."""
     neurons = network.neurons if curved else dataclasses.replace(network.neurons, leak_curve=None, filter_curve=None)
-    chip = perturb(mapped(dataclasses.replace(network, neurons=neurons), bits=8), 2, 0)
+    curve = network.neurons.leak_curve if curved else None
+    chip = perturb(mapped(dataclasses.replace(network, neurons=neurons, input_curve=curve), bits=8), 2, 0)
     meant, cards, model = as_spec(chip), verilog_cards(chip, dialect), compiled(verilog_module(chip))
     rng = np.random.default_rng(3)
     for index in range(chip.count):
@@ -63,7 +65,7 @@ def test_the_right_hand_sides_are_the_reference_s(compiled, mapped, network, cur
             state, inputs = rng.uniform(-3.0, 3.0, 4), rng.normal(size=2)
             unit = dict(zip(("v", "u_slow", "u_ultraslow", "u_fast"), state, strict=True))
             found = flows(model, values, unit | {f"x_{i}": x for i, x in enumerate(inputs)})
-            expected = derivative(one, state, float(meant.weights[index] @ inputs + meant.bias[index]))
+            expected = derivative(one, state, float(meant.input_current(inputs[None])[0, index]))
             assert [found[name] for name in FLOWS[: len(expected)]] == pytest.approx(expected, rel=1e-12, abs=1e-14)
 
 
@@ -71,6 +73,14 @@ def derivative(neurons, state, current) -> list[float]:
     constants = _Constants.of(neurons, 0)
     held = state if neurons.tau[0, 0] > 0 else state[:3]
     return list(_flow(np.array(held), 0.0, lambda time: current, constants))
+
+
+def test_a_bare_neuron_s_module_compiles(compiled, preset):
+    _, _, design = preset("bursting", bits=8)
+    text = verilog_module(design)
+    assert "module mtc_neuron(v, u_fast, u_slow, u_ultraslow, ref);\n" in text
+    found = flows(compiled(text), settings(verilog_cards(design, "ngspice"), 0), dict.fromkeys(NODES, -1.0))
+    assert np.isfinite(list(found.values())).all() and found["fast_flow"] == 0.0
 
 
 def test_the_module_has_a_port_for_each_input_and_a_card_for_each_neuron(mapped, network):

@@ -54,7 +54,7 @@ def swapped(text: str, branch: int) -> str:
 @pytest.mark.parametrize("branch", [0, 1, 2, 3, 4, 6, 7])
 def test_swapping_an_ota_s_inputs_negates_its_current(preset, runner, branch):
     design = preset("bursting", bits=8)[2]
-    deck = sweep_deck(design, 0, "behavioural", -3.0, 3.0, 0.25)
+    deck = sweep_deck(design, 0, "behavioural", (-3.0, 3.0, 0.25), (-2.0, 0.0, 2.0))
     one, other = runner([deck, dataclasses.replace(deck, text=swapped(deck.text, branch))])
     name = f"i(vo_{BRANCHES[branch]})"
     assert np.ptp(one.waveforms[name]) > 1e-12

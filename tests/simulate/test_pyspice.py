@@ -50,7 +50,7 @@ def test_both_drivers_give_the_same_bits(preset, runner, command_line, name, lev
 
 
 def test_both_drivers_give_the_same_bits_on_a_mismatched_chip_s_sweep(preset, runner, command_line):
-    deck = sweep_deck(perturb(preset("bursting")[2], 3, 0), 0, "transistor", -3.0, 3.0, 0.25)
+    deck = sweep_deck(perturb(preset("bursting")[2], 3, 0), 0, "transistor", (-3.0, 3.0, 0.25), (-2.0, 0.0, 2.0))
     one, other = runner([deck])[0], command_line([deck])[0]
     assert np.array_equal(one.waveforms.axis, other.waveforms.axis)
     for name in deck.wanted:
