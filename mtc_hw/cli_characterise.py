@@ -11,7 +11,6 @@ from mtc_hw.hardware.unit import SQUARE
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mtc_hw.characterise import record_path
     from mtc_hw.characterise.datasheet import DataSheet
 
 

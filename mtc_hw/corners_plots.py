@@ -14,6 +14,7 @@ from mtc_hw.plots import FAINT, INK, ONE_COLUMN, STYLE, WIDE
 
 FAILED = "#ffffff"
 CELL = 0.42  # inches high
+DARK, LIGHT = "#15181c", "#ffffff"  # text in a cell; not `INK`, which an HTML page turns light in the dark
 
 
 @rc_context(STYLE)
@@ -44,12 +45,11 @@ def corners_figure(study: CornersStudy, width: float = WIDE) -> Figure:
 
 
 def title(study: CornersStudy) -> str:
-    """What the text in the cells is."""
-    bursts = study.wanted == "bursting"
-    figures = "interval within bursts, spikes per burst" if bursts else "mean interval"
-    return f"{study.neuron}, {study.tracking} bias. In each cell: {figures} (both where they apply), power in nW" if (
-        bursts
-    ) else f"{study.neuron}, {study.tracking} bias. In each cell: {figures} in membrane time constants, power in nW"
+    """What the lines in the cells are; of a cell that does not burst the mean interval stands alone."""
+    burst = "interval within bursts (tau_m), spikes per burst, power (nW)"
+    single = "mean interval (tau_m), power (nW)"
+    bias = {"ptat": "PTAT bias", "fixed": "fixed bias"}[study.tracking]
+    return f"{study.neuron}, {bias}. In each cell: {burst if study.wanted == 'bursting' else single}"
 
 
 def _panel(axes: Axes, study: CornersStudy, supply: float) -> None:
@@ -77,13 +77,13 @@ def _panel(axes: Axes, study: CornersStudy, supply: float) -> None:
 
 
 def cell_text(row: Row) -> str:
-    """Interval and, of a burster, spikes per burst above; power in nW below."""
+    """Interval, of a burster spikes per burst, and power in nW, a line each."""
     if row.regime is None or row.power is None:
         return row.outcome
     interval = row.interval if row.intra_interval is None else row.intra_interval
     lines = [] if interval is None else [f"{interval:.3g}"]
     if row.spikes_per_burst is not None:
-        lines = [f"{lines[0]} × {row.spikes_per_burst:.1f}"]
+        lines.append(f"{row.spikes_per_burst:.1f}")
     return "\n".join([*lines, f"{row.power * 1e9:.3g}"])
 
 
@@ -91,4 +91,4 @@ def _ink(row: Row) -> str:
     """White on dark colours (relative luminance as in WCAG 2, roughly)."""
     colour = FAILED if row.regime is None else REGIMES[row.regime]
     luminance = float(np.dot([0.2126, 0.7152, 0.0722], np.square(to_rgb(colour))))
-    return "white" if luminance < 0.3 else INK
+    return LIGHT if luminance < 0.3 else DARK
