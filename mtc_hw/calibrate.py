@@ -82,11 +82,11 @@ def _trim_readout(design: MappedDesign, target: ModelSpec, seen: Observables) ->
     if target.readout is None or not np.isfinite(seen.answer).all():
         return design
     gain, zero = np.polyfit(seen.prediction, seen.answer.T, 1)
-    bias = design.filter_dac.decode(design.pole_code)
+    bias = design.pole_dac.decode(design.pole_code)
     bias[0] *= float(gain.mean())
     return dataclasses.replace(
         design,
-        pole_code=design.filter_dac.nearest(bias),
+        pole_code=design.pole_dac.nearest(bias),
         readout_offset=target.readout.offset - zero / gain,
     )
 

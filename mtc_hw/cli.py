@@ -1,9 +1,10 @@
 """The command line: parse, load, one library call, save, one line. Heavy imports wait until a command needs them."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TextIO
 
 import typer
 
@@ -48,7 +49,9 @@ app = typer.Typer(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point: a user's fault is one line on standard error and exit code 2."""
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            code = app(args=arguments, standalone_mode=False)
     except MtcError as error:
         code = _fail(str(error))
     except typer.TyperException as error:
@@ -62,6 +65,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if code == INTERRUPTED:
         print("interrupted; what was written so far stays", file=sys.stderr)
     sys.exit(code or 0)
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print("warning: " + " ".join(str(message).split()), file=sys.stderr)
 
 
 def _fail(message: str) -> int:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from minipdk import write_pdk, write_record
 
 from mtc_hw.cli import app, main
 from mtc_hw.neuron_file import preset_names
@@ -109,6 +110,23 @@ def test_bad_input_is_one_line_and_exit_2(capsys, monkeypatch, tmp_path, argumen
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("error: ")
     assert said in err
+
+
+def test_a_pdk_of_another_version_is_one_line_of_warning(tmp_path):
+    write_pdk(tmp_path)
+    record = write_record(tmp_path / "mini.toml", tt="00", ff="00")
+    flags = ("--level", "transistor", "--duration", "50", "--trim", "none", "--technology", str(record))
+    done = subprocess.run(
+        [sys.executable, "-m", "mtc_hw", "neuron", "tonic", *flags],
+        cwd=tmp_path,
+        env=os.environ
+        | {"PDK_ROOT": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert re.fullmatch(r"warning: the PDK in \S+mini\.lib is another version: .* mini 1 \(00\); .*\n", done.stderr)
 
 
 def test_without_ngspice_one_line_says_what_to_install(tmp_path):

@@ -178,6 +178,17 @@ def test_a_device_that_the_pdk_names_otherwise_is_told(mini):
         unit_sized(renamed, 2 * UM, 2 * UM)
 
 
+def test_a_pdk_that_calls_a_device_by_its_alias_serves_as_well(mini, tmp_path):
+    path = tmp_path / "pdks" / "miniA" / "tech" / "devices" / "all.spice"
+    path.write_text(path.read_text().replace("nmos_x", "nfet_x"))
+    record = tmp_path / "mini.toml"
+    record.write_text(record.read_text().replace("unit = 1e-6", 'unit = 1e-6\naliases = { nmos_x = "nfet_x" }'))
+    pdk.contents.cache_clear()
+    with pytest.warns(UserWarning, match="another version"):
+        technology = unit_sized(mini(), 2 * UM, 2 * UM)
+    assert {"nfet_x_2000x2000", "pmos_x_2000x2000"} < set(models(technology.cards))
+
+
 def test_a_library_that_ngspice_cannot_read_is_told(mini, tmp_path):
     path = tmp_path / "pdks" / "miniA" / "tech" / "devices" / "all.spice"
     path.write_text(path.read_text().replace("4.1e-9*skew", "4.1e-9*gone"))

@@ -115,7 +115,7 @@ def _bias_converters(design: MappedDesign) -> Iterator[tuple[Dac, Array]]:
     bias = design.bias()
     yield design.bias_dac, bias[: LEAK + 1][design.present[: LEAK + 1]]
     yield design.filter_dac, bias[LEAK + 1 :][design.present[LEAK + 1 :]]
-    yield design.filter_dac, np.tile(design.filter_dac.decode(design.pole_code), len(design.readout_offset))
+    yield design.pole_dac, np.tile(design.pole_dac.decode(design.pole_code), len(design.readout_offset))
     for dac, code in ((design.input_dac, design.input_code), (design.readout_dac, design.readout_code)):
         yield dac, np.abs(dac.decode(code[code != 0]))
 
@@ -174,7 +174,7 @@ def _powers(design: MappedDesign, activity: Activity) -> tuple[Item, ...]:
     transistors = isinstance(design.synapse, RectifiedTanh)
     weights = float(bias[first:].sum())
     synapses = supply * (2.0 * weights + float(sent.sum()) if transistors else weights)
-    outputs, poles = len(design.readout_offset), float(design.filter_dac.decode(design.pole_code).sum())
+    outputs, poles = len(design.readout_offset), float(design.pole_dac.decode(design.pole_code).sum())
     net = float((np.sign(design.readout_code) * sent).sum() + design.readout_unit * design.readout_offset.sum())
     readout = supply * (outputs * (SUM_BRANCHES * SUM_BIAS + 2.0 * poles) - net)
     layer = branches + inputs + synapses

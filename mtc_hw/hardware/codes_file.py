@@ -74,7 +74,7 @@ def rows_of(design: MappedDesign) -> dict[Key, Row]:
         rows[key] = Row("readout_offset", (output,), None, float(offset), "1")
     for pole, (code, farad) in enumerate(zip(design.pole_code, design.pole_capacitor, strict=True)):
         name = f"pole_{pole + 1}"
-        rows[Key("", name, "pole")] = Row("pole_code", (pole,), design.filter_dac, float(code), "A")
+        rows[Key("", name, "pole")] = Row("pole_code", (pole,), design.pole_dac, float(code), "A")
         rows[Key("", name, "capacitor")] = Row("pole_capacitor", (pole,), None, float(farad), "F")
     for kind in ("width", "length"):
         rows[Key("", "transistor", kind)] = Row("", (), None, getattr(design.cells, kind), "m")

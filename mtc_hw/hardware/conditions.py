@@ -68,6 +68,7 @@ def at_temperature(design: MappedDesign, celsius: float, tracking: Tracking) -> 
         ),
         bias_dac=_scaled(design.bias_dac, ratio),
         filter_dac=_scaled(design.filter_dac, ratio),
+        pole_dac=_scaled(design.pole_dac, ratio),
         input_dac=_scaled(design.input_dac, ratio),
         offset_dac=_scaled(design.offset_dac, ratio),
         readout_dac=_scaled(design.readout_dac, ratio),

@@ -56,6 +56,7 @@ class MappedDesign:
     pole_capacitor: Array  # (4,) F, drawn
     bias_dac: Dac  # A, for the elements and the leak
     filter_dac: Dac  # A
+    pole_dac: Dac  # A, of the readout's low-pass
     reference_dac: Dac  # V
     input_dac: Dac  # A of an input transconductor's bias; the sign is which of its inputs hears the signal
     offset_dac: Dac  # A
@@ -112,7 +113,7 @@ class MappedDesign:
     @property
     def pole_current(self) -> Array:
         """What the low-pass's transconductors give, A per unit voltage, (4,)."""
-        bias = self.filter_dac.decode(self.pole_code)
+        bias = self.pole_dac.decode(self.pole_code)
         return bias * self.cells.wide_ota.gain_at(bias)
 
     @property

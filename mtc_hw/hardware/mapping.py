@@ -16,6 +16,7 @@ from mtc_hw.hardware.sizing import GRID_180NM, Grid
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
+POLE_RESERVE = 8.0  # the low-pass's first pole takes all synapses' current: its converter reaches so much higher
 OFFSET_RESERVE = 1.25  # the offset converter reaches past the largest bias, so that a trim has room
 
 
@@ -34,7 +35,7 @@ class MappingOptions:
     alpha_max: float = 4.0  # full scale of the element and leak bias converters, in unit currents
     delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages
     filter_octaves: int = 12  # the filters' splitter divides by up to 2 to this
-    readout_current: float = 1e-9  # A: bias of the synapse with the largest weight
+    readout_current: float = 5e-10  # A: bias of the synapse with the largest weight
     readout_span: float = 0.4  # unit voltages of the low-pass's output for a standardised prediction of one
     current_max: float = 3e-8  # A; above it the OTAs leave weak inversion and bursting stops
     inversion_departure: float = 0.25  # a cell's gain per bias may fall so far below that of weak inversion
@@ -94,10 +95,11 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         readout_code=codes["readout"],
         readout_offset=np.zeros(0) if spec.readout is None else spec.readout.offset,
         readout_unit=poles.unit,
-        pole_code=dacs["filter"].encode(poles.bias),
+        pole_code=dacs["pole"].encode(poles.bias),
         pole_capacitor=poles.capacitor,
         bias_dac=dacs["bias"],
         filter_dac=dacs["filter"],
+        pole_dac=dacs["pole"],
         reference_dac=dacs["reference"],
         input_dac=dacs["input"],
         offset_dac=dacs["offset"],
@@ -174,7 +176,10 @@ def _low_pass(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptio
     tau = spec.readout.tau * scale.second
     largest = float(np.abs(spec.readout.weights).max()) or 1.0
     full = options.readout_current * float(cells.synapse.gain_at(np.array(options.readout_current)))
-    first = min(full / largest / options.readout_span * tau / scale.volt, 0.5 * options.capacitor_max)
+    highest = 0.8 * POLE_RESERVE * options.alpha_max * scale.amp
+    reach = highest * float(cells.wide_ota.gain_at(np.array(highest)))
+    pole = min(full / largest / options.readout_span, reach)
+    first = min(pole * tau / scale.volt, 0.5 * options.capacitor_max)
     unit = first * scale.volt / tau * options.readout_span
     needed = options.capacitor * scale.volt / tau
     other = options.capacitor * 2.0 ** max(0.0, math.ceil(math.log2(options.filter_min / needed)))
@@ -220,6 +225,7 @@ def _converters(
     return {
         "bias": Dac(options.bits, full_scale / (levels - 1.0)),
         "filter": Dac(options.bits, full_scale / (levels - 1.0), octaves=options.filter_octaves),
+        "pole": Dac(options.bits, POLE_RESERVE * full_scale / (levels - 1.0), octaves=options.filter_octaves),
         "reference": Dac(options.bits, 2.0 * span / levels, base=technology.analog_ground - span),
         "input": signed(signed_currents["input"]),
         "offset": signed(OFFSET_RESERVE * np.append(signed_currents["offset"], scale.amp)),

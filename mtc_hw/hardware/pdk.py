@@ -71,6 +71,9 @@ class Contents:
     models: frozenset[str]  # lower case, without the number of a bin
     digest: str  # SHA-256 over the files, hexadecimal
 
+    def holds(self, device: str) -> bool:
+        return device.lower() in self.subcircuits | self.models
+
 
 def digest(library: Path, section: str) -> str:
     return contents(library, section).digest

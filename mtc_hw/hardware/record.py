@@ -23,6 +23,7 @@ class LibraryRecord(BaseModel):
     unit: Positive
     switches: dict[Name, Finite]  # every statistics switch, set for each run
     sections: dict[str, Name]  # by corner
+    aliases: dict[Name, Name] = {}  # what other versions call the devices
     digests: dict[Text, dict[str, str]] = Field(min_length=1)  # by version and corner, of the files that are read
 
     def version(self, corner: str, digest: str) -> str | None:

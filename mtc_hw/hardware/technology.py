@@ -135,10 +135,10 @@ def read_technology(
     try:
         record = read_record(path)
         chosen = _chosen(record, corner, supply, temperature)
-        shared = record.model_dump(exclude={"models", "library", "corners"})
+        shared = record.model_dump(exclude={"models", "library", "corners", "nmos", "pmos"})
         library = record.library and _library(record.library, corner)
         cards = own_cards(record, path.parent, corner)
-        return technology_of(shared | chosen | {"library": library, "cards": cards})
+        return technology_of(shared | _devices(record, corner) | chosen | {"library": library, "cards": cards})
     except TechnologyError as error:
         raise TechnologyError(f"technology {path}: {error}") from None
 
@@ -161,6 +161,20 @@ def _chosen(record: Record, corner: str, supply: float | None, temperature: floa
     return {"corner": corner, "corners": record.corner_names, "supply": supply, "temperature": temperature}
 
 
+def _devices(record: Record, corner: str) -> dict[str, Device]:
+    """Both devices, by the names that the installed PDK has for them."""
+    devices = {"nmos": record.nmos, "pmos": record.pmos}
+    found = record.library and pdk.find(record.library)
+    if record.library is None or found is None:
+        return devices
+    there = pdk.contents(found, record.library.sections[corner])
+    for kind, device in devices.items():
+        alias = record.library.aliases.get(device.model, device.model)
+        if not there.holds(device.model) and there.holds(alias):
+            devices[kind] = device.model_copy(update={"model": alias})
+    return devices
+
+
 def _library(record: LibraryRecord, corner: str) -> dict[str, Any]:
     """Where one corner's models are, with the digest of the PDK that is installed, or the record's where none is."""
     section = record.sections[corner]
@@ -175,5 +189,5 @@ def _library(record: LibraryRecord, corner: str) -> dict[str, Any]:
             PdkVersionWarning,
             stacklevel=4,
         )
-    fields = record.model_dump(exclude={"sections", "digests"})
+    fields = record.model_dump(exclude={"sections", "digests", "aliases"})
     return fields | {"section": section, "digest": digest, "version": version or "unknown"}

@@ -232,9 +232,9 @@ def readout_views(design: MappedDesign, level: Level) -> list[ReadoutView]:
     drawn = design.pole_capacitor + (pole_parasitic(design.cells) if level == "behavioural" else 0.0)
     parameters = {f"c{i + 1}": float(value) for i, value in enumerate(drawn)}
     if level == "behavioural":
-        gains = design.pole_current / design.filter_dac.decode(design.pole_code)
+        gains = design.pole_current / design.pole_dac.decode(design.pole_code)
         parameters |= {"gain1": float(gains[0]), "gain": float(gains[1]), "unit": design.scale.volt}
-    dac, code = design.filter_dac, design.pole_code
+    dac, code = design.pole_dac, design.pole_code
     poles = tuple(Code(float(c), float(s)) for c, s in zip(dac.fine(code), dac.step(code), strict=True))
     return [
         ReadoutView(output, SUM_BIAS, float(offset) * design.readout_unit, poles, parameters)
