@@ -10,6 +10,7 @@ import typer
 
 from mtc_hw import __version__
 from mtc_hw.cli_characterise import characterise
+from mtc_hw.cli_corners import corners
 from mtc_hw.cli_excitability import excitability
 from mtc_hw.cli_options import (
     AnyLevel,
@@ -143,6 +144,7 @@ app.command(name="montecarlo")(montecarlo)
 app.command(name="compare")(compare)
 app.command(name="calibrate")(calibrate)
 app.command(name="excitability")(excitability)
+app.command(name="corners")(corners)
 app.command(name="characterise")(characterise)
 
 

@@ -10,13 +10,15 @@ from typing import Literal, TypeVar
 
 from mtc_hw.analysis.regimes import Regime
 from mtc_hw.analysis.spikes import burst_statistics, interval_statistics
+from mtc_hw.characterise import cells_for
 from mtc_hw.errors import DataError, SpecError
 from mtc_hw.freeze import unit_sized
-from mtc_hw.hardware.conditions import Tracking, at_condition
+from mtc_hw.hardware.conditions import Tracking, at_condition, warming
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.mapping import MappingOptions
+from mtc_hw.hardware.rules import filter_floor
 from mtc_hw.hardware.technology import Technology, load_technology
-from mtc_hw.hardware.unit import UnitSize
+from mtc_hw.hardware.unit import LONG, UnitSize
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_file import NeuronFile
@@ -26,16 +28,14 @@ from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.outcome import Outcome
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.simulate.waveforms import to_trace
+from mtc_hw.sources import load_source
 
 Value = TypeVar("Value", str, float)
 
 TEMPERATURES = (-40.0, 0.0, 27.0, 85.0, 125.0)  # degrees Celsius
 SUPPLIES = (0.9, 1.0, 1.1)  # of the technology's own
-LONG = UnitSize(1e-6, 16e-6)
-"""As large as the usual 4/4 um, so chips scatter alike, with a sixteenth of its off-currents, which go with W / L.
-
-Those are what ends bursting in the heat: the ultra-slow filter's bias is a few picoamperes.
-"""
+HOTTEST = 85.0  # degrees Celsius
+LEAKIEST = "ff"
 DURATION = 2000.0  # tau_m, of a neuron whose file does not say
 
 
@@ -59,6 +59,9 @@ class CornersOptions:
     technology: str = "generic"
     size: UnitSize = LONG
     mapping: MappingOptions = MappingOptions()
+    hottest: float = (
+        HOTTEST  # degrees Celsius, at which the filters' currents exceed the leakiest corner's off-currents
+    )
     trim: Literal["none", "nominal"] = "nominal"  # the nominal chip's DC sweeps at its own condition set the codes
     tracking: Tracking = "ptat"
     corners: tuple[str, ...] = ()
@@ -128,6 +131,14 @@ class CornersStudy:
         return sum(row.holds for row in self.rows)
 
 
+def load_subject(given: str) -> tuple[NeuronFile, MappedDesign | None]:
+    """The neuron of a preset or file, and of an exported folder its design. Raises DataError for anything else."""
+    source = load_source(given)
+    if source.neuron is None:
+        raise DataError(f"{given!r} is no neuron; give a preset, a neuron file or a folder exported from one")
+    return source.neuron, source.design
+
+
 def study_corners(
     neuron: NeuronFile, options: CornersOptions, run: Runner, design: MappedDesign | None = None
 ) -> CornersStudy:
@@ -139,8 +150,7 @@ def study_corners(
     duration = _duration(neuron, options)
     where = conditions(load_technology(options.technology), options)
     if design is None:
-        technology = load_technology(options.technology)
-        design = neuron_design(neuron, technology, _neuron_options(options, duration), run)
+        design = neuron_design(neuron, load_technology(options.technology), _neuron_options(options, duration), run)
     elif design.count != 1:
         raise DataError(f"this design has {design.count} neurons; a study of corners is of one")
     there = {each: _technology(options.technology, each, design) for each in where}
@@ -190,9 +200,26 @@ def _neuron_options(options: CornersOptions, duration: float) -> NeuronOptions:
         duration=duration,
         width=options.size.width,
         length=options.size.length,
-        mapping=options.mapping,
+        mapping=heat_proof(options),
         trim=options.trim,
     )
+
+
+def heat_proof(options: CornersOptions) -> MappingOptions:
+    """The mapping's options, with filter currents, and so capacitors, that stand the hottest use.
+
+    Measured are the cells at the technology's own condition and, hot, at the corner with the largest off-currents.
+    """
+    own, size = load_technology(options.technology), options.size
+    if options.hottest <= own.temperature:
+        return options.mapping
+    corner = LEAKIEST if LEAKIEST in own.corners else own.corner
+    hot = load_technology(options.technology, corner, None, options.hottest)
+    cells, hot_cells = (
+        cells_for(unit_sized(each, size.width, size.length), size.width, size.length) for each in (own, hot)
+    )
+    floor = filter_floor(cells, hot_cells, warming(own, options.hottest), options.mapping)
+    return dataclasses.replace(options.mapping, filter_min=max(floor, options.mapping.filter_min))
 
 
 def _technology(name: str, where: Condition, design: MappedDesign) -> Technology:

@@ -39,17 +39,21 @@ def corners_figure(study: CornersStudy, width: float = WIDE) -> Figure:
         handles.append(Patch(facecolor=FAILED, edgecolor=FAINT, hatch="////", label="run failed"))
     handles.append(Line2D([], [], color=INK, linewidth=1.8, label=f"border of where it is {study.wanted}"))
     figure.legend(
-        handles=handles, loc="outside upper left", ncols=2 if stacked else 5, title=title(study), alignment="left"
+        handles=handles,
+        loc="outside upper left",
+        ncols=2 if stacked else 5,
+        title=title(study, "\n" if stacked else " "),
+        alignment="left",
     )
     return figure
 
 
-def title(study: CornersStudy) -> str:
+def title(study: CornersStudy, break_: str) -> str:
     """What the lines in the cells are; of a cell that does not burst the mean interval stands alone."""
     burst = "interval within bursts (tau_m), spikes per burst, power (nW)"
     single = "mean interval (tau_m), power (nW)"
     bias = {"ptat": "PTAT bias", "fixed": "fixed bias"}[study.tracking]
-    return f"{study.neuron}, {bias}. In each cell: {burst if study.wanted == 'bursting' else single}"
+    return f"{study.neuron}, {bias}. In each cell:{break_}{burst if study.wanted == 'bursting' else single}"
 
 
 def _panel(axes: Axes, study: CornersStudy, supply: float) -> None:
@@ -58,7 +62,7 @@ def _panel(axes: Axes, study: CornersStudy, supply: float) -> None:
     names = [*REGIMES, None]
     index = np.array([names.index(row.regime) for row in rows]).reshape(len(corners), -1)
     colours = ListedColormap([*REGIMES.values(), FAILED])
-    x, y = np.arange(len(temperatures) + 1) - 0.5, np.arange(len(corners) + 1) - 0.5
+    x, y = (np.linspace(-0.5, count - 0.5, count + 1) for count in (len(temperatures), len(corners)))
     norm = BoundaryNorm(np.arange(len(names) + 1) - 0.5, len(names))
     axes.pcolormesh(x, y, index, cmap=colours, norm=norm, edgecolor="white", linewidth=0.8)
     holds = np.array([str(row.holds) for row in rows]).reshape(index.shape)

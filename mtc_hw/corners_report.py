@@ -1,11 +1,12 @@
 """One HTML page about a study over corners: the figure, the operating window, and every condition."""
 
+import json
 from pathlib import Path
 
 from markupsafe import Markup
 
 from mtc_hw import __version__
-from mtc_hw.corners import CornersStudy, Row, common_window, windows
+from mtc_hw.corners import CornersStudy, Row, common_window, to_json, windows, write_rows
 from mtc_hw.corners_plots import corners_figure
 from mtc_hw.hardware.process import um
 from mtc_hw.plots import NARROW, WIDE, inline_svg
@@ -15,9 +16,20 @@ from mtc_hw.verdict import Verdict
 
 COLUMNS = ("corner", "supply, V", "C", "regime", "spikes", "ISI", "in bursts", "per burst", "period", "power")
 BIAS = {
-    "ptat": "References and bias currents come from an ideal source that is proportional to the absolute temperature.",
+    "ptat": "References and bias currents come from an ideal source that goes with the absolute temperature.",
     "fixed": "References and bias currents come from an ideal source that does not know the temperature.",
 }
+
+
+def write_study(study: CornersStudy, folder: Path) -> dict[str, str]:
+    """The table, the study as JSON, the figure and the page; the path of each by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_rows(study, folder / "corners.csv")
+    text = json.dumps(to_json(study), indent=1, allow_nan=False)
+    (folder / "corners.json").write_text(text + "\n", encoding="utf-8")
+    corners_figure(study).savefig(folder / "corners.png", dpi=150)
+    write_corners_report(study, folder / "corners.html")
+    return {name: str(folder / name) for name in ("corners.csv", "corners.json", "corners.png", "corners.html")}
 
 
 def write_corners_report(study: CornersStudy, path: Path) -> Path:
@@ -119,12 +131,12 @@ def _cells(row: Row) -> list[str]:
 
 
 def _provenance(study: CornersStudy) -> dict[str, str]:
-    design = study.design
+    design, own = study.design, study.design.technology
     return {
         "mtc_hw": __version__,
         "ngspice": ngspice_version(),
-        "transistors": f"{um(design.cells.width)}/{um(design.cells.length)} um, technology {design.technology.name}",
-        "codes from": f"{design.technology.corner}, {design.technology.supply:g} V, {design.technology.temperature:g} C",
+        "transistors": f"{um(design.cells.width)}/{um(design.cells.length)} um, technology {own.name}",
+        "codes from": f"{own.corner}, {own.supply:g} V, {own.temperature:g} C",
         "duration": f"{study.duration:g} tau_m",
         "design digest": design.digest,
     }
