@@ -12,6 +12,7 @@ from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.unit import SQUARE
 from mtc_hw.instrument import bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.export import from_spec
@@ -31,7 +32,7 @@ INPUTS, TARGETS = TEST.inputs[:, None], TEST.targets
 
 @pytest.fixture(scope="module")
 def design():
-    return design_of(NETWORK, bits=8, technology="generic", size=4.0)
+    return design_of(NETWORK, bits=8, technology="generic", size=SQUARE)
 
 
 def score(answer):
@@ -67,7 +68,7 @@ def test_a_recipe_s_network_is_what_its_record_says(recipe):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_s_network_maps_and_its_codes_mean_it(recipe):
     source = load_source(f"mackey-glass-{recipe}")
-    spec, design = source.spec, design_of(source, bits=8, technology="generic", size=4.0)
+    spec, design = source.spec, design_of(source, bits=8, technology="generic", size=SQUARE)
     meant = as_spec(design)
     for got, wanted in ((meant.weights, spec.weights), (meant.readout.weights, spec.readout.weights)):
         assert (
@@ -115,7 +116,7 @@ def test_the_trimmed_transistor_network_still_predicts(design, runner):
 @pytest.mark.slow
 def test_the_reference_calibration_can_be_made_again(runner):
     source = load_source("tonic")
-    nominal, plan = design_of(source, bits=8, technology="generic", size=4.0), load_plan("dc")
+    nominal, plan = design_of(source, bits=8, technology="generic", size=SQUARE), load_plan("dc")
     chip = perturb(nominal, seed=1, sample=0)
     course = neuron_course(source.neuron)
     record = calibrate(nominal, spec_of(source), bench(chip, "transistor", plan, runner, course), plan, course)

@@ -31,9 +31,8 @@ def drawn_dacs(design: MappedDesign) -> tuple[Dac, ...]:
 
     Raises UnmappableError for ideal ones.
     """
-    readout = [design.readout_dac, design.pole_dac] if len(design.readout_code) else []
-    result = [design.bias_dac, design.filter_dac, *readout]
-    return tuple(magnitude(dac) for dac in result)
+    readout = [design.pole_dac, design.readout_dac] if len(design.readout_code) else []
+    return tuple(magnitude(dac) for dac in (design.bias_dac, design.filter_dac, *readout))
 
 
 def magnitude(dac: Dac) -> Dac:
