@@ -16,10 +16,11 @@ from scipy.integrate import ODEintWarning, odeint
 
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Initial, Stimulus
-from mtc_hw.spec import Array, Curve, Neurons, Trace
+from mtc_hw.spec import ELEMENTS, FILTERS, SIGNS, Array, CellEffects, Curve, Neurons, Trace
 
 LARGEST_TRACE = 50_000_000  # samples of one neuron
 STEPS_PER_SAMPLE = 100_000
+LEAK = len(ELEMENTS)  # row of the leak among elements, leak and filters
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +115,42 @@ class _Constants(NamedTuple):
     rest: float
     leak_bend: _Bend | None
     filter_bend: _Bend | None
+    cells: "_Cells | None"
 
     @staticmethod
     def of(neurons: Neurons, index: int) -> "_Constants":
         rows = (neurons.alpha, neurons.delta, neurons.tau, neurons.offset)
         alpha, delta, tau, offset = (tuple(row[:, index].tolist()) for row in rows)
         leak, rest = float(neurons.leak[index]), float(neurons.rest[index])
-        return _Constants(
-            alpha, delta, tau, offset, leak, rest, _Bend.of(neurons.leak_curve), _Bend.of(neurons.filter_curve)
+        bends = _Bend.of(neurons.leak_curve), _Bend.of(neurons.filter_curve)
+        cells = None if neurons.cells is None else _Cells.of(neurons.cells, index)
+        return _Constants(alpha, delta, tau, offset, leak, rest, *bends, cells)
+
+
+class _Cells(NamedTuple):
+    """One neuron's `CellEffects` as scalars; factor and lift are 1 + c (U + r) / 2 as lift + factor U."""
+
+    sharpness: tuple[float, ...]
+    bends: tuple[_Bend, ...]  # leak, fast, slow, ultraslow
+    constant: tuple[float, ...]
+    lift: tuple[float, ...]
+    factor: tuple[float, ...]
+    tilt: tuple[float, ...]
+    conductance: tuple[float, ...]
+    input_tilt: float
+
+    @staticmethod
+    def of(cells: CellEffects, index: int) -> "_Cells":
+        own = cells.take(index)
+        shapes = (own.amplitude, own.slope, own.shift)
+        bends = tuple(_Bend(*map(float, values)) for values in zip(*(each[:, 0] for each in shapes), strict=True))
+        half = 0.5 * own.common_mode[:, 0]
+        # A filter's other input is its output: that is a state, not a constant.
+        lift = 1.0 + half * np.append(own.reference[:, 0], np.zeros(len(FILTERS)))
+        rows = [own.sharpness[:, 0], own.constant[:, 0], lift, half, own.tilt[:, 0], own.conductance[:, 0]]
+        sharpness, constant, lifts, factor, tilt, conductance = (tuple(row.tolist()) for row in rows)
+        return _Cells(
+            sharpness, bends, constant, lifts, factor, tilt, conductance, float(own.input_tilt[0])
         )
 
 
@@ -221,7 +250,9 @@ def _solve(constants: _Constants, piece: _Piece, state: Array, rtol: float, atol
 
 def _flow(state: Array, time: float, current: Callable[[float], float], constants: _Constants) -> tuple[float, ...]:
     """d/dt of (V, U_slow, U_ultraslow) or (V, U_slow, U_ultraslow, U_fast): the equations of `Neurons`."""
-    alpha, delta, tau, offset, leak, rest, leak_bend, filter_bend = constants
+    if constants.cells is not None:
+        return _circuit_flow(state, current(time), constants, constants.cells)
+    alpha, delta, tau, offset, leak, rest, leak_bend, filter_bend, _ = constants
     voltage, slow, ultraslow, *rest_of_state = state.tolist()
     fast = rest_of_state[0] if rest_of_state else voltage
     lost = voltage - rest if leak_bend is None else leak_bend(voltage - rest)
@@ -241,6 +272,27 @@ def _flow(state: Array, time: float, current: Callable[[float], float], constant
     if filter_bend is not None:
         errors = [filter_bend(error) for error in errors]
     return drift, *(error / lag for error, lag in zip(errors, lags, strict=True))
+
+
+def _circuit_flow(state: Array, current: float, constants: _Constants, cells: _Cells) -> tuple[float, ...]:
+    """As `_flow`, by the equations of `CellEffects`."""
+    alpha, delta, tau, offset, leak, rest, *_ = constants
+    sharpness, bends, constant, lift, factor, tilt, conductance, input_tilt = cells
+    voltage, slow, ultraslow, *rest_of_state = state.tolist()
+    fast = rest_of_state[0] if rest_of_state else voltage
+    drift = current * (1.0 - input_tilt * voltage) - conductance[0] * voltage
+    for row, seen in enumerate((fast, slow, slow, ultraslow)):
+        own = SIGNS[row] * alpha[row] * tanh(sharpness[row] * (seen - delta[row])) + constant[row]
+        drift += own * (lift[row] + factor[row] * seen - tilt[row] * voltage)
+    lost = constant[LEAK] - leak * bends[0](voltage - rest)
+    drift += lost * (lift[LEAK] + (factor[LEAK] - tilt[LEAK]) * voltage)
+    rates = [drift]
+    for row, filtered in zip((1, 2, 0), (slow, ultraslow, *rest_of_state), strict=False):
+        branch = LEAK + 1 + row
+        own = bends[1 + row](voltage - filtered + offset[row]) + constant[branch]
+        total = own * (1.0 + factor[branch] * (voltage + filtered) - tilt[branch] * filtered)
+        rates.append((total - conductance[1 + row] * filtered) / tau[row])
+    return tuple(rates)
 
 
 def _require_positive(name: str, value: float) -> None:
