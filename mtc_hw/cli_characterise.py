@@ -16,28 +16,32 @@ if TYPE_CHECKING:
 def characterise(
     technology: Technology = "generic",
     size: Size = 4.0,
+    corner: Annotated[
+        list[str] | None, typer.Option(help="Process corner, once for each; tt when not given.")
+    ] = None,
     temperature: Annotated[
-        list[float] | None,
-        typer.Option(help="Degrees Celsius, several times for several; the technology's own else."),
+        list[float] | None, typer.Option(help="Degrees Celsius, once for each; the technology's own when not given.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="cells-TECHNOLOGY-SIZE.json here when not given.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure every cell of a technology in ngspice: its data sheet.
 
-    Example: mtc-hw characterise --technology generic --size 2 --temperature 0 --temperature 70
+    Every corner is measured at every temperature.
+
+    Example: mtc-hw characterise --technology generic --size 2 --corner ff --temperature 0 --temperature 70
     """
     import json
 
     from rich.console import Console
 
     from mtc_hw.characterise.datasheet import data_sheet, save_data_sheets, to_json
-    from mtc_hw.hardware.technology import load_technology, technology_of
+    from mtc_hw.hardware.technology import load_technology
 
-    chosen = load_technology(technology)
-    conditions = [technology_of(chosen.model_dump() | {"temperature": each}) for each in temperature or ()]
-    sheets = [data_sheet(each, size * 1e-6, size * 1e-6) for each in conditions or [chosen]]
-    path = out or Path(f"cells-{chosen.name}-{size:g}x{size:g}um.json")
+    celsius: list[float | None] = [*temperature] if temperature else [None]
+    conditions = [load_technology(technology, corner=c, temperature=t) for c in corner or ["tt"] for t in celsius]
+    sheets = [data_sheet(each, size * 1e-6, size * 1e-6) for each in conditions]
+    path = out or Path(f"cells-{conditions[0].name}-{size:g}x{size:g}um.json")
     save_data_sheets(sheets, path)
     if as_json:
         print(json.dumps(to_json(sheets) | {"out": str(path)}, allow_nan=False))
@@ -58,7 +62,7 @@ def _tables(sheet: "DataSheet") -> "list[Table]":
     technology = sheet.technology
     tables = []
     for each in sheet.sheets:
-        condition = f"{technology.temperature:g} C, {technology.supply:g} V"
+        condition = f"{technology.corner}, {technology.temperature:g} C, {technology.supply:g} V"
         table = Table(title=f"{technology.name} {each.cell}, {condition}", title_justify="left", min_width=60)
         table.add_column("bias, A")
         for bias in each.bias:

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.constants import elementary_charge, k, zero_Celsius
 
 from mtc_hw.characterise.bench import Bench, open_bench
+from mtc_hw.characterise.filter_charge import spike_charge
 from mtc_hw.characterise.measure import measure
 from mtc_hw.characterise.ranges import ranges
 from mtc_hw.characterise.readout_cells import Figures, devices, lowpass, readout_sum, synapse_lag
@@ -26,6 +27,7 @@ BIASES: dict[str, tuple[float, ...]] = {  # A
     "synapse": (1e-10, 3e-10, 1e-9, 3e-9),
     "readout_sum": (1e-10, 1e-9),
     "lowpass": (1e-10, 3e-10, 1e-9, 3e-9),
+    "filter": (2e-12, 1e-11, 6e-11, 3e-10),
     "nmos": (1e-11, 1e-10, 1e-9, 1e-8),
     "pmos": (1e-11, 1e-10, 1e-9, 1e-8),
 }
@@ -59,6 +61,7 @@ UNITS = {
     "pole": "Hz",
     "tau_factor": "V",
     "gate_voltage": "V",
+    "spike_charge": "C",
 }
 """Every figure and its unit; A/A and S/A are per ampere of bias, but tilt per ampere of output."""
 
@@ -74,7 +77,7 @@ class Sheet:
 
 @dataclass(frozen=True, eq=False)
 class DataSheet:
-    """Every cell of a technology at one size, supply and temperature."""
+    """Every cell of a technology at one size, corner, supply and temperature."""
 
     technology: Technology
     cells: Cells
@@ -89,6 +92,7 @@ def data_sheet(technology: Technology, width: float, length: float) -> DataSheet
         measured = {
             "readout_sum": readout_sum(bench, BIASES["readout_sum"]),
             "lowpass": lowpass(bench, BIASES["lowpass"], cells.unit),
+            "filter": {"spike_charge": spike_charge(bench, cells, BIASES["filter"])},
             **devices(bench, BIASES["nmos"]),
         }
     sheets += [Sheet(name, np.array(BIASES[name]), figures) for name, figures in measured.items()]
@@ -147,6 +151,7 @@ def to_json(sheets: Sequence[DataSheet]) -> dict[str, Any]:
 def _condition(sheet: DataSheet) -> dict[str, Any]:
     return {
         "digest": sheet.technology.digest(),
+        "corner": sheet.technology.corner,
         "supply": sheet.technology.supply,
         "temperature": sheet.technology.temperature,
         "unit": sheet.cells.unit,

@@ -3,7 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from mtc_hw.characterise import cells_for
+from mtc_hw.characterise.bench import open_bench
 from mtc_hw.characterise.datasheet import BIASES, UNITS, data_sheet, save_data_sheets, to_json
+from mtc_hw.characterise.filter_charge import spike_charge
 from mtc_hw.characterise.readout_cells import CAPACITOR
 from mtc_hw.hardware.library import LIBRARY
 
@@ -97,6 +100,15 @@ def test_the_low_pass_gives_a_prediction_linearly(figures, sheet):
     assert (lowpass["error"] < 0.02).all()
     assert lowpass["follower_gain"] == pytest.approx(1.0, abs=0.04)
     assert (np.abs(lowpass["offset"]) < 0.4 * sheet.cells.unit).all()
+
+
+def test_a_spike_charges_a_slow_filter_beyond_its_bias(figures, technology):
+    """The tail's capacitance goes with the area; a large bias follows the spike down and takes the charge back."""
+    small = figures["filter"]["spike_charge"]
+    with open_bench(technology, 4e-6, 4e-6) as bench:
+        large = spike_charge(bench, cells_for(technology, 4e-6, 4e-6), BIASES["filter"])
+    assert (np.diff(small[:3]) < 0.0).all() and (np.diff(large[:3]) < 0.0).all()
+    assert large[0] / small[0] == pytest.approx(4.0, rel=0.2)
 
 
 def test_the_record_is_plain_json_with_every_condition(sheet, tmp_path):

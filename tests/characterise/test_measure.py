@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from mtc_hw.characterise import cells_for, characterise, load_cells, record_path
 from mtc_hw.characterise.bench import Column, Level, open_bench
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.cells import DEVICES, Cell
+from mtc_hw.hardware.technology import load_technology
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +190,16 @@ def test_a_technology_that_cannot_be_simulated_says_so(technology):
     broken = technology.model_copy(update={"cards": technology.cards.replace(".model pch pmos", ".model other pmos")})
     with pytest.raises(DataError, match=r"^characterising generic: netlist: "):
         characterise(broken, 4e-6, 4e-6)
+
+
+@pytest.mark.pdk
+@pytest.mark.parametrize("name", ["gf180mcuD", pytest.param("sky130A", marks=pytest.mark.slow)])
+def test_the_closed_forms_hold_on_a_real_process(name):
+    root = os.environ.get("PDK_ROOT", "")
+    if not root or not (Path(root) / name).is_dir():
+        pytest.skip(f"no {name} under PDK_ROOT, which is {root!r}")
+    cells = characterise(load_technology(name), 4e-6, 4e-6)
+    for cell, lowest in ((cells.ota, 3e-10), (cells.wide_ota, 1e-11), (cells.synapse, 3e-10)):
+        used = (cell.bias >= lowest) & (cell.bias <= 1e-8)
+        assert (cell.residual[used] < 0.003).all()
+    assert 0.6 < 2.0 * (k * 300.15 / e) / cells.unit < 0.9

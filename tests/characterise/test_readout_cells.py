@@ -20,8 +20,8 @@ GRID = np.linspace(0.04, DURATION, 800)
 def deck(technology, cells, level: str, sign: float = 1.0, swing: float = 0.15) -> Deck:
     """Sine waves around the threshold into four synapses."""
     context = common_context(technology, cells.width, cells.length)
-    curve, gain = cells.leak_curve, float(cells.wide_ota.gain_at(np.array(POLE_BIAS)))
-    wide = {"unit": cells.unit, "gain": gain, "a": curve.amplitude, "k": curve.slope, "d": curve.shift}
+    gain = float(cells.wide_ota.gain_at(np.array(POLE_BIAS)))
+    wide = {"unit": cells.unit, "gain1": gain, "gain": gain}
     lines = ["* readout", technology.cards]
     lines += [render(f"{level}/{name}.cir.j2", context) for name in ("ota", "synapse", "lowpass")]
     lines += [f"Vdd vdd 0 dc {technology.supply}", f"Vref ref 0 dc {technology.analog_ground}"]
