@@ -71,9 +71,12 @@ class CellEffects:
         dV/dt         = I (1 - t_I V) + sum_x J_x (1 + c_x (U_x + r_x) / 2 - t_x V) - h_V V
         J_x           = sign_x alpha_x tanh(s_x (U_x - delta_x)) + j_x        x an element
         J_leak        = -g L(V - V_rest) + j_leak                             and the leak, of which U_leak = V
-        tau_y dU_y/dt = (F(V - U_y + o_y) + j_y) (1 + c_y (V + U_y) / 2 - t_y U_y) - h_y U_y
+        tau_y dU_y/dt = (F(V - U_y + o_y) + j_y) (1 + c_y (V + U_y) / 2 - t_y U_y) p / q_y - h_y U_y
+        lag_y dq_y/dt = p - q_y,   p = exp(3 V)                               lag_y = 0 means q_y = p
 
     with s the sharpness, j the constant, c the common-mode factor, t the tilt, h the conductance and r the reference.
+    The lag is that of a filter's tail nodes, which follow a rising V at once, with charge out of the output's mirror,
+    and fall only as fast as the bias discharges them: each spike so adds to a filter of some pA.
     L and F are a `Curve` of each neuron's own, from slope and shift; leak_curve and filter_curve of `Neurons` are then
     only what a circuit of it is meant to be. Voltages in unit voltages, currents in I_u; a filter's constant is in
     unit voltages and its conductance a number. From `hardware.cells.Cell`, see `hardware.faithful.as_cells`.
@@ -87,6 +90,7 @@ class CellEffects:
     tilt: Array  # (8, N): how the output current falls with the output voltage, relative
     reference: Array  # (5, N): voltage at the other input of elements and leak
     conductance: Array  # (4, N): of all outputs at V together, and of each filter's own
+    lag: Array  # (3, N), >= 0, tau_m: capacitance of a filter's tail nodes over its bias
     input_tilt: Array  # (N,): of the input transconductors
 
     def __post_init__(self) -> None:
@@ -94,10 +98,12 @@ class CellEffects:
         for name, rows in EFFECT_ROWS.items():
             shape = (n,) if rows == 0 else (rows, n)
             object.__setattr__(self, name, frozen(getattr(self, name), shape, f"cells.{name}"))
-        for name, wrong in (("sharpness", self.sharpness <= 0), ("slope", self.slope <= 0), ("shift", self.shift < 0)):
+        for name in ("sharpness", "slope", "shift", "lag"):
+            values, least = getattr(self, name), name in ("shift", "lag")
+            wrong = values < 0 if least else values <= 0
             if wrong.any():
                 where = tuple(int(i) for i in np.argwhere(wrong)[0])
-                rule = "must be >= 0" if name == "shift" else "must be > 0"
+                rule = "must be >= 0" if least else "must be > 0"
                 raise SpecError(f"cells.{name}{list(where)} is {getattr(self, name)[where]:g}; it {rule}")
 
     @property
@@ -114,6 +120,9 @@ class CellEffects:
         return CellEffects(**{name: getattr(self, name)[..., index : index + 1] for name in EFFECT_ROWS})
 
 
+TAIL_SLOPE = 3.0
+"""Per unit voltage: how sharply a follower's tail goes over from rising with V to falling with the bias."""
+
 EFFECT_ROWS = {
     "sharpness": len(ELEMENTS),
     "slope": 1 + len(FILTERS),
@@ -123,6 +132,7 @@ EFFECT_ROWS = {
     "tilt": len(ELEMENTS) + 1 + len(FILTERS),
     "reference": len(ELEMENTS) + 1,
     "conductance": 1 + len(FILTERS),
+    "lag": len(FILTERS),
     "input_tilt": 0,
 }
 """Rows of each array of `CellEffects`; 0: one number a neuron."""

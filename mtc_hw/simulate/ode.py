@@ -8,7 +8,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, tanh
+from math import exp, isfinite, tanh
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +16,12 @@ from scipy.integrate import ODEintWarning, odeint
 
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Initial, Stimulus
-from mtc_hw.spec import ELEMENTS, FILTERS, SIGNS, Array, CellEffects, Curve, Neurons, Trace
+from mtc_hw.spec import ELEMENTS, FILTERS, SIGNS, TAIL_SLOPE, Array, CellEffects, Curve, Neurons, Trace
 
 LARGEST_TRACE = 50_000_000  # samples of one neuron
 STEPS_PER_SAMPLE = 100_000
 LEAK = len(ELEMENTS)  # row of the leak among elements, leak and filters
+FILTER_STATES = (1, 2, 0)  # rows of the filters in the order of their states
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +138,7 @@ class _Cells(NamedTuple):
     factor: tuple[float, ...]
     tilt: tuple[float, ...]
     conductance: tuple[float, ...]
+    lag: tuple[float, ...]
     input_tilt: float
 
     @staticmethod
@@ -147,11 +149,11 @@ class _Cells(NamedTuple):
         half = 0.5 * own.common_mode[:, 0]
         # A filter's other input is its output: that is a state, not a constant.
         lift = 1.0 + half * np.append(own.reference[:, 0], np.zeros(len(FILTERS)))
-        rows = [own.sharpness[:, 0], own.constant[:, 0], lift, half, own.tilt[:, 0], own.conductance[:, 0]]
-        sharpness, constant, lifts, factor, tilt, conductance = (tuple(row.tolist()) for row in rows)
-        return _Cells(
-            sharpness, bends, constant, lifts, factor, tilt, conductance, float(own.input_tilt[0])
+        rest = (lift, half, *(each[:, 0] for each in (own.tilt, own.conductance, own.lag)))
+        sharpness, constant, *others = (
+            tuple(map(float, row)) for row in (own.sharpness[:, 0], own.constant[:, 0], *rest)
         )
+        return _Cells(sharpness, bends, constant, *others, float(own.input_tilt[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +211,12 @@ def _grid(start: float, end: float, spacing: float) -> Array:
 def _course(
     constants: _Constants, pieces: list[_Piece], initial: Initial, rtol: float, atol: float
 ) -> tuple[Array, Array]:
-    """Times (T,) and states (T, 3 or 4): voltage, slow, ultraslow and, where it has a time constant, fast."""
+    """Times (T,) and states (T, 3 or more): voltage, slow, ultraslow, where it has a time constant fast, and tails."""
     fast = initial.voltage if initial.fast is None else initial.fast
     state = np.array([initial.voltage, initial.slow, initial.ultraslow, fast][: 4 if constants.tau[0] > 0 else 3])
+    if constants.cells is not None:
+        tails = sum(constants.cells.lag[row] > 0.0 for row in FILTER_STATES[: len(state) - 1])
+        state = np.append(state, np.full(tails, exp(TAIL_SLOPE * initial.voltage)))
     times, states = [np.zeros(1)], [state[None]]
     for piece in pieces:
         course = _solve(constants, piece, state, rtol, atol)
@@ -277,22 +282,28 @@ def _flow(state: Array, time: float, current: Callable[[float], float], constant
 def _circuit_flow(state: Array, current: float, constants: _Constants, cells: _Cells) -> tuple[float, ...]:
     """As `_flow`, by the equations of `CellEffects`."""
     alpha, delta, tau, offset, leak, rest, *_ = constants
-    sharpness, bends, constant, lift, factor, tilt, conductance, input_tilt = cells
-    voltage, slow, ultraslow, *rest_of_state = state.tolist()
-    fast = rest_of_state[0] if rest_of_state else voltage
+    sharpness, bends, constant, lift, factor, tilt, conductance, lag, input_tilt = cells
+    rows = FILTER_STATES[: 2 + (tau[0] > 0)]
+    voltage, *filtered = state[: 1 + len(rows)].tolist()
+    seen = (filtered[2] if len(rows) > 2 else voltage, filtered[0], filtered[0], filtered[1])
     drift = current * (1.0 - input_tilt * voltage) - conductance[0] * voltage
-    for row, seen in enumerate((fast, slow, slow, ultraslow)):
-        own = SIGNS[row] * alpha[row] * tanh(sharpness[row] * (seen - delta[row])) + constant[row]
-        drift += own * (lift[row] + factor[row] * seen - tilt[row] * voltage)
+    for row, heard in enumerate(seen):
+        own = SIGNS[row] * alpha[row] * tanh(sharpness[row] * (heard - delta[row])) + constant[row]
+        drift += own * (lift[row] + factor[row] * heard - tilt[row] * voltage)
     lost = constant[LEAK] - leak * bends[0](voltage - rest)
     drift += lost * (lift[LEAK] + (factor[LEAK] - tilt[LEAK]) * voltage)
-    rates = [drift]
-    for row, filtered in zip((1, 2, 0), (slow, ultraslow, *rest_of_state), strict=False):
+    pull, tails = exp(TAIL_SLOPE * voltage), iter(state[1 + len(rows) :].tolist())
+    rates, risen = [drift], []
+    for row, own in zip(rows, filtered, strict=True):
         branch = LEAK + 1 + row
-        own = bends[1 + row](voltage - filtered + offset[row]) + constant[branch]
-        total = own * (1.0 + factor[branch] * (voltage + filtered) - tilt[branch] * filtered)
-        rates.append((total - conductance[1 + row] * filtered) / tau[row])
-    return tuple(rates)
+        driven = bends[1 + row](voltage - own + offset[row]) + constant[branch]
+        driven *= 1.0 + factor[branch] * (voltage + own) - tilt[branch] * own
+        if lag[row] > 0.0:
+            tail = next(tails)
+            driven *= pull / tail
+            risen.append((pull - tail) / lag[row])
+        rates.append((driven - conductance[1 + row] * own) / tau[row])
+    return (*rates, *risen)
 
 
 def _require_positive(name: str, value: float) -> None:
