@@ -72,7 +72,7 @@ class CellEffects:
         J_x           = sign_x alpha_x tanh(s_x (U_x - delta_x)) + j_x        x an element
         J_leak        = -g L(V - V_rest) + j_leak                             and the leak, of which U_leak = V
         tau_y dU_y/dt = (F(V - U_y + o_y) + j_y) (1 + c_y (V + U_y) / 2 - t_y U_y) p / q_y - h_y U_y
-        lag_y dq_y/dt = p - q_y,   p = exp(3 V)                               lag_y = 0 means q_y = p
+        lag_y dq_y/dt = p - q_y,   p = exp(V)                                 lag_y = 0 means q_y = p
 
     with s the sharpness, j the constant, c the common-mode factor, t the tilt, h the conductance and r the reference.
     The lag is that of a filter's tail nodes, which follow a rising V at once, with charge out of the output's mirror,
@@ -120,7 +120,7 @@ class CellEffects:
         return CellEffects(**{name: getattr(self, name)[..., index : index + 1] for name in EFFECT_ROWS})
 
 
-TAIL_SLOPE = 3.0
+TAIL_SLOPE = 1.0
 """Per unit voltage: how sharply a follower's tail goes over from rising with V to falling with the bias."""
 
 EFFECT_ROWS = {

@@ -1,6 +1,6 @@
 """Capacitance of a follower's tail nodes, from the charge that a neuron's spikes push into a filter of some pA."""
 
-from math import exp
+from math import exp, log
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -12,32 +12,38 @@ from mtc_hw.neuron_file import load_neuron
 from mtc_hw.simulate.ode import integrate
 from mtc_hw.spec import TAIL_SLOPE, Array
 
-BIAS = 2.4e-12  # A: an ultra-slow filter's
+BIASES = np.array([1e-12, 3e-12, 1e-11, 3e-11])  # A; a larger bias takes hardly any charge
 HELD = (-2.0, -1.5, -1.0)  # unit voltages of the output
 UNIT_CURRENT, CAPACITOR = 1e-9, 5e-12  # A, F: of the neuron whose spikes these are, the mapper's defaults
 BURST = (300.0, 900.0)  # tau_m, of the bursting preset
-GRID = 1.0  # tau_m between the points of the input
+GRID, FINE = 1.0, 0.1  # tau_m, between the points of the input and between those of the integrals
 REACH, STEP = 0.25, 0.0025  # V: of the DC sweep
-START = 30.0  # fF
+START = 50.0  # fF
 
 
-def tail_capacitance(bench: Bench, unit: float) -> float:
-    """That with which `spec.CellEffects` gives the charge, F, beyond the DC transfer; `unit` in V."""
+def tail_capacitance(bench: Bench, unit: float) -> Array:
+    """That with which `spec.CellEffects` gives the charge beyond the DC transfer, F, at `BIASES`; `unit` in V."""
     second = Scale.from_capacitor(unit, UNIT_CURRENT, CAPACITOR).second
+    return np.array([_fit(bench, float(bias), unit, second) for bias in BIASES])
+
+
+def _fit(bench: Bench, bias: float, unit: float, second: float) -> float:
     time, voltage = _spikes()
     end = float(time[-1]) * second
     names = [f"i(vo{i})" for i in range(len(HELD))]
-    given = {"bias": BIAS, "held": [level * unit for level in HELD], "duration": end, "step": 0.5 * second}
+    given = {"bias": bias, "held": [level * unit for level in HELD], "duration": end, "step": 0.5 * second}
     points = list(zip((time * second).tolist(), (voltage * unit).tolist(), strict=True))
     seen = bench.run("tail.cir.j2", names, end, options=TRANSISTOR.options(), points=points, **given)
-    drive = np.array([np.interp(time * second, seen.axis, _charge(seen.axis, seen[name])) for name in names])
-    still = _still(bench, voltage, unit)
+    fine = np.arange(0.0, float(time[-1]), FINE)
+    passing, at = np.interp(fine, time, voltage), fine * second
+    drive = np.array([np.interp(at, seen.axis, _charge(seen.axis, seen[name])) for name in names])
+    still = _still(bench, bias, passing, unit)
 
-    def residual(farad: Array) -> Array:
-        lag = farad[0] * 1e-15 * unit / (BIAS * second)
-        return np.asarray(_charge(time * second, still * _boost(voltage, lag)) - drive).ravel() * 1e15
+    def residual(logarithm: Array) -> Array:
+        lag = exp(float(logarithm[0])) * 1e-15 * unit / (bias * second)
+        return np.asarray(_charge(at, still * _boost(passing, lag)) - drive).ravel() * 1e15
 
-    return float(least_squares(residual, [START]).x[0]) * 1e-15
+    return exp(float(least_squares(residual, [log(START)]).x[0])) * 1e-15
 
 
 def _spikes() -> tuple[Array, Array]:
@@ -48,11 +54,11 @@ def _spikes() -> tuple[Array, Array]:
     return time - time[0], np.interp(time, trace.time, trace.voltage[:, 0])
 
 
-def _still(bench: Bench, voltage: Array, unit: float) -> Array:
+def _still(bench: Bench, bias: float, voltage: Array, unit: float) -> Array:
     """What the followers' DC transfer gives, A, (levels, T)."""
     ground = bench.technology.analog_ground
     levels = [Level(f"held{i}", "ref", level * unit) for i, level in enumerate(HELD)]
-    columns = [Column("wide_ota", BIAS, "in", level.name, level.name) for level in levels]
+    columns = [Column("wide_ota", bias, "in", level.name, level.name) for level in levels]
     swept = bench.sweep(columns, levels, ground - REACH, ground + REACH, STEP)
     return np.array([np.interp(voltage * unit, swept.axis - ground, column) for column in swept.current.T])
 
@@ -64,8 +70,8 @@ def _charge(time: Array, current: Array) -> Array:
 
 
 def _boost(voltage: Array, lag: float) -> Array:
-    """p / q of a follower that hears these voltages every `GRID` tau_m; `lag` in tau_m."""
-    p, kept = np.exp(TAIL_SLOPE * voltage), exp(-GRID / lag)
+    """p / q of a follower that hears these voltages every `FINE` tau_m; `lag` in tau_m."""
+    p, kept = np.exp(TAIL_SLOPE * voltage), exp(-FINE / lag)
     q = np.empty_like(p)
     q[0] = p[0]
     for index in range(1, len(p)):

@@ -94,4 +94,5 @@ class Cells:
     filter_curve: Curve  # and at the filters' much smaller bias
     input_parasitic: Array  # (3,) F: a plain OTA's, a wide OTA's and a synapse's input
     output_parasitic: Array  # (3,) F: their outputs
-    tail_capacitance: float  # F, of a wide OTA as a slow follower: `spec.CellEffects`
+    tail_bias: Array  # (K,) A, increasing
+    tail_capacitance: Array  # (K,) F, of a wide OTA as a slow follower: what makes the lag of `spec.CellEffects`

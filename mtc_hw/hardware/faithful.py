@@ -71,9 +71,9 @@ def _effects(design: MappedDesign, slowing: Array, added: Array, input_tilt: Arr
     own = [offered[at_v] / slowing, constant[filters] / per_gain]
     total = (conductance * tail)[at_v].sum(axis=0) / slowing + added
     wide = {name: _at_bias(design, name)[LEAK : len(BRANCHES)] for name in ("slope", "shift")}
-    lag = np.zeros_like(tail[filters])
-    charge = design.cells.tail_capacitance * volt / (design.scale.amp * design.scale.second)  # over bias: tau_m
-    np.divide(charge, tail[filters], out=lag, where=design.present[filters])
+    bias = np.where(design.present[filters], tail[filters], 1.0) * design.scale.amp
+    farad = np.interp(np.log(bias), np.log(design.cells.tail_bias), design.cells.tail_capacitance)
+    lag = np.where(design.present[filters], farad * volt / (bias * design.scale.second), 0.0)
     reference = design.reference_dac.decode(design.reference_code) - design.technology.analog_ground
     return CellEffects(
         sharpness=volt / _at_bias(design, "unit")[:LEAK],
