@@ -36,20 +36,31 @@ WIRINGS = (
     ("ref", "upper", "in"),
 )
 OFF = 0.1  # V below its threshold a synapse is off
-# gain, offset, constant, unit, slope, shift, conductance, tilt, common_mode; voltages in V
+# by QUANTITIES; voltages in V
 START = {
-    "ota": (1.0, 0.0, 0.0, 0.065, 1.0, 0.0, 0.0, 0.0, 0.0),
-    "wide_ota": (0.3, 0.0, 0.0, 0.065, 0.45, 1.4, 0.0, 0.0, 0.0),
+    "ota": (1.0, 0.0, 0.0, 0.065, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "wide_ota": (0.3, 0.0, 0.0, 0.065, 0.45, 1.4, 0.0, 0.0, 0.0, 0.0),
     # Not 0: at the kink, where points of the sweep are, the search for the offset would stick.
-    "synapse": (1.0, -1e-3, 0.0, 0.065, 1.0, 0.0, 0.0, 0.0, 0.0),
+    "synapse": (1.0, -1e-3, 0.0, 0.065, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0),
 }
-QUANTITIES = ("gain", "offset", "constant", "unit", "slope", "shift", "conductance", "tilt", "common_mode")
+QUANTITIES = (
+    "gain",
+    "offset",
+    "constant",
+    "unit",
+    "slope",
+    "shift",
+    "conductance",
+    "tilt",
+    "common_mode",
+    "output_shift",
+)
 FREE = {
-    "ota": ("gain", "offset", "constant", "unit", "conductance", "tilt", "common_mode"),
+    "ota": ("gain", "offset", "constant", "unit", "conductance", "tilt", "common_mode", "output_shift"),
     "wide_ota": ("gain", "offset", "constant", "slope", "shift", "conductance", "tilt", "common_mode"),
     "synapse": ("gain", "offset", "unit", "tilt", "common_mode"),
 }
-SCALE = {"offset": 0.01, "unit": 0.05}
+SCALE = {"offset": 0.01, "unit": 0.05, "output_shift": 0.01}
 
 
 @dataclass(frozen=True)
@@ -147,7 +158,8 @@ def _fit(sweeps: Sweeps, kind: str, bias: float, unit: float) -> dict[str, float
 
 def _current(form: dict[str, float], kind: str, inp: Array, inn: Array, out: Array) -> Array:
     """Output current per bias; see `Cell`."""
-    shape = Curve(form["slope"], form["shift"])((inp - inn - form["offset"]) / form["unit"])
+    offset = form["offset"] + form["output_shift"] * out
+    shape = Curve(form["slope"], form["shift"])((inp - inn - offset) / form["unit"])
     core = form["gain"] * (np.maximum(shape, 0.0) if kind == "synapse" else shape) + form["constant"]
     common = 1.0 + form["common_mode"] * (inp + inn) / 2.0
     return np.asarray(core * common - (form["conductance"] + form["tilt"] * core) * out)

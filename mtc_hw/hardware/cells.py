@@ -19,7 +19,7 @@ class Cell:
     """One transconductor as a closed form, fitted to DC sweeps at each bias, voltages taken from the analog ground:
 
         I(out) / I_b = core (1 + common_mode (V(inp) + V(inn)) / 2) - (conductance + tilt core) V(out)
-        core         = gain shape((V(inp) - V(inn) - offset) / unit) + constant
+        core         = gain shape((V(inp) - V(inn) - offset - output_shift V(out)) / unit) + constant
 
     `shape` is Curve(slope, shift): of a plain OTA and of a synapse Curve(1, 0), which is tanh; a synapse's is 0 where
     it is negative. A wide OTA's unit is that of all, and its slope and shift move with the bias.
@@ -40,6 +40,7 @@ class Cell:
     conductance: Array  # (K,) 1/V: S of output conductance per A of bias at zero output current
     tilt: Array  # (K,) 1/V: further S per A of output current
     common_mode: Array  # (K,) 1/V
+    output_shift: Array  # (K,): offset per output voltage, by the pair's own output conductance; a plain OTA's
     residual: Array  # (K,) rms of the fit, A per A of bias
     gain_per_threshold: Array  # (devices,) 1/V
     gain_per_width: Array  # (devices,)
@@ -73,7 +74,8 @@ class Cell:
         def at(quantity: str) -> float:
             return float(self.at(quantity, np.array(bias)))
 
-        shape = Curve(at("slope"), at("shift"))((inp - inn - at("offset")) / at("unit"))
+        offset = at("offset") + at("output_shift") * out
+        shape = Curve(at("slope"), at("shift"))((inp - inn - offset) / at("unit"))
         core = at("gain") * (np.maximum(shape, 0.0) if self.rectified else shape) + at("constant")
         common = 1.0 + at("common_mode") * (inp + inn) / 2.0
         return np.asarray(bias * (core * common - (at("conductance") + at("tilt") * core) * out))

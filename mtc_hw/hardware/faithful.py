@@ -77,6 +77,7 @@ def _effects(design: MappedDesign, slowing: Array, added: Array, input_tilt: Arr
     reference = design.reference_dac.decode(design.reference_code) - design.technology.analog_ground
     return CellEffects(
         sharpness=volt / _at_bias(design, "unit")[:LEAK],
+        output_shift=SENSES * at("output_shift")[:LEAK],
         slope=wide["slope"],
         shift=wide["shift"],
         constant=np.vstack(own),

@@ -132,6 +132,7 @@ class _Cells(NamedTuple):
     """One neuron's `CellEffects` as scalars; factor and lift are 1 + c (U + r) / 2 as lift + factor U."""
 
     sharpness: tuple[float, ...]
+    output_shift: tuple[float, ...]
     bends: tuple[_Bend, ...]  # leak, fast, slow, ultraslow
     constant: tuple[float, ...]
     lift: tuple[float, ...]
@@ -150,10 +151,9 @@ class _Cells(NamedTuple):
         # A filter's other input is its output: that is a state, not a constant.
         lift = 1.0 + half * np.append(own.reference[:, 0], np.zeros(len(FILTERS)))
         rest = (lift, half, *(each[:, 0] for each in (own.tilt, own.conductance, own.lag)))
-        sharpness, constant, *others = (
-            tuple(map(float, row)) for row in (own.sharpness[:, 0], own.constant[:, 0], *rest)
-        )
-        return _Cells(sharpness, bends, constant, *others, float(own.input_tilt[0]))
+        rows = (own.sharpness[:, 0], own.output_shift[:, 0], own.constant[:, 0], *rest)
+        sharpness, moved, constant, *others = (tuple(map(float, row)) for row in rows)
+        return _Cells(sharpness, moved, bends, constant, *others, float(own.input_tilt[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,13 +282,14 @@ def _flow(state: Array, time: float, current: Callable[[float], float], constant
 def _circuit_flow(state: Array, current: float, constants: _Constants, cells: _Cells) -> tuple[float, ...]:
     """As `_flow`, by the equations of `CellEffects`."""
     alpha, delta, tau, offset, leak, rest, *_ = constants
-    sharpness, bends, constant, lift, factor, tilt, conductance, lag, input_tilt = cells
+    sharpness, moved, bends, constant, lift, factor, tilt, conductance, lag, input_tilt = cells
     rows = FILTER_STATES[: 2 + (tau[0] > 0)]
     voltage, *filtered = state[: 1 + len(rows)].tolist()
     seen = (filtered[2] if len(rows) > 2 else voltage, filtered[0], filtered[0], filtered[1])
     drift = current * (1.0 - input_tilt * voltage) - conductance[0] * voltage
     for row, heard in enumerate(seen):
-        own = SIGNS[row] * alpha[row] * tanh(sharpness[row] * (heard - delta[row])) + constant[row]
+        above = heard - delta[row] - moved[row] * voltage
+        own = SIGNS[row] * alpha[row] * tanh(sharpness[row] * above) + constant[row]
         drift += own * (lift[row] + factor[row] * heard - tilt[row] * voltage)
     lost = constant[LEAK] - leak * bends[0](voltage - rest)
     drift += lost * (lift[LEAK] + (factor[LEAK] - tilt[LEAK]) * voltage)
