@@ -22,7 +22,8 @@ class Cell:
         core         = gain shape((V(inp) - V(inn) - offset - output_shift V(out)) / unit) + constant
 
     `shape` is Curve(slope, shift): of a plain OTA and of a synapse Curve(1, 0), which is tanh; a synapse's is 0 where
-    it is negative. A wide OTA's unit is that of all, and its slope and shift move with the bias.
+    it is negative. A wide OTA's unit is that of all, and its slope and shift move with the bias; its half at +shift is
+    larger by skew and the other smaller, since its bump hangs on one side.
 
     The sensitivities are those of ln(gain), offset and constant to each device's threshold shift and relative width,
     by finite difference: a virtual chip's OTA follows from its devices' draws. What a wide OTA's current mirror adds
@@ -37,6 +38,7 @@ class Cell:
     unit: Array  # (K,) V
     slope: Array  # (K,)
     shift: Array  # (K,) unit voltages
+    skew: Array  # (K,)
     conductance: Array  # (K,) 1/V: S of output conductance per A of bias at zero output current
     tilt: Array  # (K,) 1/V: further S per A of output current
     common_mode: Array  # (K,) 1/V
@@ -75,10 +77,17 @@ class Cell:
             return float(self.at(quantity, np.array(bias)))
 
         offset = at("offset") + at("output_shift") * out
-        shape = Curve(at("slope"), at("shift"))((inp - inn - offset) / at("unit"))
+        shape = skewed(Curve(at("slope"), at("shift")), at("skew"), (inp - inn - offset) / at("unit"))
         core = at("gain") * (np.maximum(shape, 0.0) if self.rectified else shape) + at("constant")
         common = 1.0 + at("common_mode") * (inp + inn) / 2.0
         return np.asarray(bias * (core * common - (at("conductance") + at("tilt") * core) * out))
+
+
+def skewed(curve: Curve, skew: float, x: Array) -> Array:
+    """A [(1 + skew) tanh k(x-d) + (1 - skew) tanh k(x+d)]."""
+    k, d = curve.slope, curve.shift
+    low, high = np.tanh(k * (x - d)), np.tanh(k * (x + d))
+    return np.asarray(curve.amplitude * ((1.0 + skew) * low + (1.0 - skew) * high))
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,7 +70,7 @@ def _effects(design: MappedDesign, slowing: Array, added: Array, input_tilt: Arr
     offered = constant * tail + row_constant(design)[branches] / design.scale.amp
     own = [offered[at_v] / slowing, constant[filters] / per_gain]
     total = (conductance * tail)[at_v].sum(axis=0) / slowing + added
-    wide = {name: _at_bias(design, name)[LEAK : len(BRANCHES)] for name in ("slope", "shift")}
+    wide = {name: _at_bias(design, name)[LEAK : len(BRANCHES)] for name in ("slope", "shift", "skew")}
     bias = np.where(design.present[filters], tail[filters], 1.0) * design.scale.amp
     farad = np.interp(np.log(bias), np.log(design.cells.tail_bias), design.cells.tail_capacitance)
     lag = np.where(design.present[filters], farad * volt / (bias * design.scale.second), 0.0)
@@ -80,6 +80,7 @@ def _effects(design: MappedDesign, slowing: Array, added: Array, input_tilt: Arr
         output_shift=SENSES * at("output_shift")[:LEAK],
         slope=wide["slope"],
         shift=wide["shift"],
+        skew=wide["skew"],
         constant=np.vstack(own),
         common_mode=at("common_mode") * volt,
         tilt=at("tilt") * volt,

@@ -105,6 +105,19 @@ class _Bend:
         return None if curve is None else _Bend(curve.amplitude, curve.slope, curve.shift)
 
 
+@dataclass(frozen=True, slots=True)
+class _Skewed:
+    """A curve of `CellEffects` for one scalar."""
+
+    low: float  # amplitude of the half at +shift
+    high: float
+    slope: float
+    shift: float
+
+    def __call__(self, x: float) -> float:
+        return self.low * tanh(self.slope * (x - self.shift)) + self.high * tanh(self.slope * (x + self.shift))
+
+
 class _Constants(NamedTuple):
     """One neuron as scalars: numpy's overhead on three numbers is far more than their arithmetic."""
 
@@ -133,7 +146,7 @@ class _Cells(NamedTuple):
 
     sharpness: tuple[float, ...]
     output_shift: tuple[float, ...]
-    bends: tuple[_Bend, ...]  # leak, fast, slow, ultraslow
+    bends: tuple[_Skewed, ...]  # leak, fast, slow, ultraslow
     constant: tuple[float, ...]
     lift: tuple[float, ...]
     factor: tuple[float, ...]
@@ -145,8 +158,8 @@ class _Cells(NamedTuple):
     @staticmethod
     def of(cells: CellEffects, index: int) -> "_Cells":
         own = cells.take(index)
-        shapes = (own.amplitude, own.slope, own.shift)
-        bends = tuple(_Bend(*map(float, values)) for values in zip(*(each[:, 0] for each in shapes), strict=True))
+        shapes = (own.amplitude * (1.0 + own.skew), own.amplitude * (1.0 - own.skew), own.slope, own.shift)
+        bends = tuple(_Skewed(*map(float, values)) for values in zip(*(each[:, 0] for each in shapes), strict=True))
         half = 0.5 * own.common_mode[:, 0]
         # A filter's other input is its output: that is a state, not a constant.
         lift = 1.0 + half * np.append(own.reference[:, 0], np.zeros(len(FILTERS)))
@@ -291,8 +304,8 @@ def _circuit_flow(state: Array, current: float, constants: _Constants, cells: _C
         above = heard - delta[row] - moved[row] * voltage
         own = SIGNS[row] * alpha[row] * tanh(sharpness[row] * above) + constant[row]
         drift += own * (lift[row] + factor[row] * heard - tilt[row] * voltage)
-    lost = constant[LEAK] - leak * bends[0](voltage - rest)
-    drift += lost * (lift[LEAK] + (factor[LEAK] - tilt[LEAK]) * voltage)
+    drained = constant[LEAK] + leak * bends[0](rest - voltage)
+    drift += drained * (lift[LEAK] + (factor[LEAK] - tilt[LEAK]) * voltage)
     pull, tails = exp(TAIL_SLOPE * voltage), iter(state[1 + len(rows) :].tolist())
     rates, risen = [drift], []
     for row, own in zip(rows, filtered, strict=True):
