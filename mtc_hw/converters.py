@@ -233,17 +233,19 @@ def measure_sign_switch(technology: Technology, sizes: ConverterSizes = DEFAULT_
 def transistor_converters(design: MappedDesign, sizes: ConverterSizes = DEFAULT_SIZES, jobs: int = 0) -> Converters:
     """Converters of transistors for the decks of a design, each octave's gain measured now and taken out.
 
-    Measured at the largest code of every fourth octave, in seconds, and interpolated between. Raises UnmappableError
-    for a design of ideal converters, TechnologyError for a unit device off the technology's grid, DataError when a
-    run fails.
+    The gain here is the current over the code's, the mean of half and of full scale, where a mapped code of a split
+    converter is: leakage counts. Measured in seconds at every fourth octave and interpolated between. Raises
+    UnmappableError for a design of ideal converters, TechnologyError for a unit device off the technology's grid,
+    DataError when a run fails.
     """
     technology = sized(design.technology, [(sizes.width, sizes.length)])
     load, gains = (design.cells.width, design.cells.length), {}
     for dac in drawn_dacs(design):
         octaves = sorted({*range(0, dac.octaves, STRIDE), dac.octaves})
-        codes = np.array([0.0, dac.limits[1]])
+        codes = np.array([0.0, 2.0 ** (converter_bits(dac) - 1), dac.limits[1]])
         record = measure_bias_dac(technology, dac, sizes, octaves, codes, load, jobs)
-        gains[dac] = tuple(record.gain_at(octave) for octave in range(dac.octaves + 1))
+        gain = (record.middle[:, 1:] / (record.step[:, None] * codes[1:])).mean(axis=1)
+        gains[dac] = tuple(np.interp(np.arange(dac.octaves + 1.0), record.octave, gain).tolist())
     return Converters(technology, sizes, gains)
 
 
