@@ -13,6 +13,8 @@ import pytest
 from minipdk import write_pdk, write_record
 
 from mtc_hw.cli import app, main
+from mtc_hw.hardware.design_file import load_design
+from mtc_hw.netlist.readback import with_deck
 from mtc_hw.neuron_file import preset_names
 
 COMMANDS = {
