@@ -4,6 +4,7 @@ import numpy as np
 
 from mtc_hw.analysis.yields import clopper_pearson
 from mtc_hw.exports import design_of
+from mtc_hw.hardware.unit import SQUARE
 from mtc_hw.montecarlo import neuron_chips, regime_counts
 from mtc_hw.simulate.pool import Workers, open_workers
 from mtc_hw.sources import load_source
@@ -13,7 +14,7 @@ SAMPLES = 6
 
 def main() -> None:
     source = load_source("tonic")
-    design = design_of(source, bits=8, technology="generic", size=4.0)
+    design = design_of(source, bits=8, technology="generic", size=SQUARE)
     assert source.neuron is not None
     with open_workers(Workers()) as run:
         chips = neuron_chips(design, source.neuron, "transistor", 1000.0, seed=1, samples=SAMPLES, run=run)

@@ -5,6 +5,7 @@ import dataclasses
 from mtc_hw.calibrate import apply, bench, calibrate, load_plan
 from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.unit import parse_size
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_run import observe
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -18,7 +19,7 @@ def main() -> None:
     source, plan = load_source("tonic"), load_plan("dc")
     neuron = source.neuron
     assert neuron is not None
-    design = design_of(source, bits=8, technology="generic", size=2.0)
+    design = design_of(source, bits=8, technology="generic", size=parse_size("2"))
     chip = perturb(design, seed=3, sample=0)
     with open_workers(Workers()) as run:
         record = calibrate(design, spec_of(source), bench(chip, "transistor", plan, run), plan)

@@ -10,6 +10,7 @@ import typer
 
 from mtc_hw import __version__
 from mtc_hw.cli_characterise import characterise
+from mtc_hw.cli_corners import corners
 from mtc_hw.cli_excitability import excitability
 from mtc_hw.cli_options import (
     AnyLevel,
@@ -33,6 +34,7 @@ from mtc_hw.cli_options import (
 from mtc_hw.cli_stages import budget_, calibrate, compare, map_, montecarlo, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
+from mtc_hw.hardware.unit import SQUARE
 
 INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
 
@@ -107,7 +109,7 @@ def predict(
     level: AnyLevel = "software",
     bits: MappedBits = 8,
     technology: Technology = "generic",
-    size: Size = 4.0,
+    size: Size = SQUARE,
     jobs: Jobs = 0,
     as_json: Json = False,
 ) -> None:
@@ -128,7 +130,7 @@ def predict(
     simulating = level in ("behavioural", "transistor")
     with open_workers(Workers(jobs=jobs)) if simulating else nullcontext() as run:
         prediction = predict_series(
-            spec, time, value, level, load_technology(technology), MappingOptions(bits=bits), size * 1e-6, run
+            spec, time, value, level, load_technology(technology), MappingOptions(bits=bits), size, run
         )
     write_prediction(prediction, out)
     values = {"predictions": str(out), "rows": len(prediction.time), "level": level}
@@ -143,6 +145,7 @@ app.command(name="montecarlo")(montecarlo)
 app.command(name="compare")(compare)
 app.command(name="calibrate")(calibrate)
 app.command(name="excitability")(excitability)
+app.command(name="corners")(corners)
 app.command(name="characterise")(characterise)
 
 
@@ -176,7 +179,7 @@ def neuron(
     seed: ChipSeed = None,
     sample: Sample = 0,
     bits: Bits = None,
-    size: Size = 4.0,
+    size: Size = SQUARE,
     trim: Annotated[
         Literal["none", "nominal", "chip"],
         typer.Option(help="Transistor level: whose DC sweeps set the codes, nobody's, the nominal chip's, its own."),
@@ -197,7 +200,7 @@ def neuron(
 
     loaded = with_current(load_neuron(given), current)
     mapping = MappingOptions(bits=bits)
-    options = NeuronOptions(level, duration, size * 1e-6, size * 1e-6, mapping, trim, seed, sample, converters)
+    options = NeuronOptions(level, duration, size.width, size.length, mapping, trim, seed, sample, converters)
     with open_workers(Workers(jobs=1)) as run:
         result = run_neuron(loaded, load_technology(technology, corner, supply, temperature), options, run)
     deck = write_deck(result.deck, out / f"{loaded.name}-{level}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtc_hw.cli_options import Json, Size, Technology
+from mtc_hw.hardware.unit import SQUARE
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def characterise(
     technology: Technology = "generic",
-    size: Size = 4.0,
+    size: Size = SQUARE,
     corner: Annotated[
         list[str] | None, typer.Option(help="Process corner, once for each; tt when not given.")
     ] = None,
@@ -35,13 +36,14 @@ def characterise(
 
     from rich.console import Console
 
+    from mtc_hw.characterise import record_path
     from mtc_hw.characterise.datasheet import data_sheet, save_data_sheets, to_json
     from mtc_hw.hardware.technology import load_technology
 
     celsius: list[float | None] = [*temperature] if temperature else [None]
     conditions = [load_technology(technology, corner=c, temperature=t) for c in corner or ["tt"] for t in celsius]
-    sheets = [data_sheet(each, size * 1e-6, size * 1e-6) for each in conditions]
-    path = out or Path(f"cells-{conditions[0].name}-{size:g}x{size:g}um.json")
+    sheets = [data_sheet(each, size.width, size.length) for each in conditions]
+    path = out or Path(record_path(conditions[0].name, size.width, size.length).name)
     save_data_sheets(sheets, path)
     if as_json:
         print(json.dumps(to_json(sheets) | {"out": str(path)}, allow_nan=False))

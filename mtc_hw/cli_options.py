@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from mtc_hw.hardware.unit import UnitSize, parse_size
+
 AnyLevel = Annotated[
     Literal["software", "quantised", "behavioural", "transistor"], typer.Option(help="Where the network runs.")
 ]
@@ -20,7 +22,8 @@ Bits = Annotated[int | None, typer.Option(min=2, max=16, help="Bits of every con
 MappedBits = Annotated[int, typer.Option(min=2, max=16, help="Bits of every converter.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Parallel ngspice processes; 0: one per processor.")]
 Duration = Annotated[float, typer.Option(help="tau_m; inputs end there.")]
-Size = Annotated[float, typer.Option(min=0.2, max=100.0, help="Width and length of the unit transistor, um.")]
+SIZE = "Width and length of the unit transistor, um, as 2/8; one number for a square."
+Size = Annotated[UnitSize, typer.Option(parser=parse_size, metavar="W/L", help=SIZE)]
 ChipSeed = Annotated[int | None, typer.Option(help="Root seed of a virtual chip; no mismatch when not given.")]
 Sample = Annotated[int, typer.Option(min=0, help="Number of the virtual chip of that seed.")]
 Record = Annotated[Path | None, typer.Option(help="Calibration whose codes to use; that of this very design.")]

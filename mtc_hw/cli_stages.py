@@ -26,6 +26,7 @@ from mtc_hw.cli_options import (
     Temperature,
     emit,
 )
+from mtc_hw.hardware.unit import SQUARE
 
 if TYPE_CHECKING:
     from mtc_hw.simulate.outcome import Outcome
@@ -41,8 +42,8 @@ def map_(
     bits: MappedBits = 8,
     exact: Annotated[bool, typer.Option("--exact", help="Ideal converters: no quantisation.")] = False,
     technology: Technology = "generic",
-    size: Size = 4.0,
-    aspect: Annotated[float, typer.Option(help="Length over width of the unit transistor.")] = 1.0,
+    size: Size = SQUARE,
+    aspect: Annotated[float | None, typer.Option(help="Length over width of the unit transistor.")] = None,
     sigma_alpha: SigmaAlpha = None,
     sigma_delta: SigmaDelta = None,
     hottest: Annotated[float | None, typer.Option(help="Degrees Celsius that the filters must stand.")] = None,
@@ -59,13 +60,15 @@ def map_(
     from mtc_hw.hardware.design_file import save_design
     from mtc_hw.hardware.mapping import MappingOptions
     from mtc_hw.hardware.sizing import MismatchBudget
-    from mtc_hw.map_run import Wishes, budget_table, estimated, map_source, to_json
+    from mtc_hw.map_run import Wishes, budget_table, estimated, map_source, shape_of, to_json
     from mtc_hw.sources import load_source
 
     wanted = None if sigma_alpha is None and sigma_delta is None else MismatchBudget(sigma_alpha, sigma_delta)
     options = MappingOptions(bits=None if exact else bits)
     source = load_source(given)
-    mapped = map_source(source, Wishes(technology, size * 1e-6, aspect, wanted, options, adapt, hottest))
+    mapped = map_source(
+        source, Wishes(technology, size.width, shape_of(size, aspect), wanted, options, adapt, hottest)
+    )
     design = mapped.design
     save_design(design, out)
     otas = int(design.present.sum())
@@ -83,7 +86,7 @@ def budget_(
     given: Given,
     bits: MappedBits = 8,
     technology: Technology = "generic",
-    size: Size = 4.0,
+    size: Size = SQUARE,
     design: Annotated[Path | None, typer.Option(help="A design of it that `map` wrote.")] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Simulate the transistors too, and compare.")] = False,
     jobs: Jobs = 0,
@@ -99,7 +102,7 @@ def budget_(
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    wishes = Wishes(technology, size * 1e-6, mapping=MappingOptions(bits=bits))
+    wishes = Wishes(technology, size.width, size.aspect, mapping=MappingOptions(bits=bits))
     mapped = map_source(source, wishes).design if design is None else design_for(source, design)
     estimate, measurement = estimated(source, mapped), None
     if measure:
@@ -124,7 +127,7 @@ def netlist(
     corner: Corner = "tt",
     supply: Supply = None,
     temperature: Temperature = None,
-    size: Size = 4.0,
+    size: Size = SQUARE,
     whole: Annotated[bool, typer.Option("--whole", help="A network in one deck, with synapses and readout.")] = False,
     converters: Converters = "ideal",
     seed: ChipSeed = None,
@@ -191,7 +194,7 @@ def montecarlo(
     duration: Duration = 4000.0,
     threshold: Annotated[float, typer.Option(help="R2 that a good network chip reaches.")] = 0.9,
     technology: Technology = "generic",
-    size: Size = 4.0,
+    size: Size = SQUARE,
     bits: MappedBits = 8,
     jobs: Jobs = 0,
     as_json: Json = False,
@@ -220,7 +223,7 @@ def compare(
     level: Level = "transistor",
     duration: Duration = 1000.0,
     technology: Technology = "generic",
-    size: Size = 4.0,
+    size: Size = SQUARE,
     bits: MappedBits = 8,
     seed: ChipSeed = None,
     sample: Sample = 0,
@@ -254,7 +257,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(help="Root seed of the virtual chip.")] = 0,
     sample: Sample = 0,
     technology: Technology = "generic",
-    size: Size = 4.0,
+    size: Size = SQUARE,
     bits: MappedBits = 8,
     jobs: Jobs = 0,
     as_json: Json = False,

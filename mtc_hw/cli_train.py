@@ -9,6 +9,7 @@ import typer
 
 from mtc_hw.cli_options import Json, Out, emit
 from mtc_hw.errors import SpecError
+from mtc_hw.hardware.unit import UnitSize, parse_size
 
 if TYPE_CHECKING:
     from mtc_hw.model.train import TrainReport
@@ -27,7 +28,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Root seed.")] = None,
     bits: Annotated[int | None, typer.Option(min=2, max=16, help="Quantisation-aware: converters' bits.")] = None,
     sigma: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Mismatch of the chips trained on.")] = None,
-    size: Annotated[float | None, typer.Option(min=0.2, max=100.0, help="Mismatch of a unit transistor, um.")] = None,
+    size: Annotated[
+        UnitSize | None, typer.Option(parser=parse_size, metavar="W/L", help="Mismatch of a unit transistor, um.")
+    ] = None,
     chips: Annotated[
         Literal["nominal", "per_sample", "per_chip", "alternating"] | None,
         typer.Option(help="A chip for each sample, or few in a batch, each with a readout of its own; or by turns."),
@@ -47,7 +50,7 @@ def train(
     if sigma is not None and size is not None:
         raise SpecError("--sigma and --size both set the mismatch; give one of them")
     spread = None if sigma is None else Spread.uniform(sigma)
-    spread = spread if size is None else mismatch("generic", size * 1e-6)
+    spread = spread if size is None else mismatch("generic", size)
     options = with_flags(
         TrainOptions() if recipe is None else load_recipe(recipe),
         neuron=neuron,

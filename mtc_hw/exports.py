@@ -18,6 +18,7 @@ from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
+from mtc_hw.hardware.unit import UnitSize
 from mtc_hw.instrument import bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
@@ -46,7 +47,7 @@ def design_of(
     source: Source,
     bits: int | None,
     technology: str,
-    size: float,
+    size: UnitSize,
     seed: int | None = None,
     sample: int = 0,
     record: Path | None = None,
@@ -56,15 +57,14 @@ def design_of(
 ) -> MappedDesign:
     """The design that was given, or the mapping of the network or neuron that was.
 
-    With a seed a virtual chip of it, with a calibration record its codes. `size` is the unit transistor's width and
-    length, um; corner, supply, V, and temperature, degrees Celsius, are those of the technology, not of a design that
-    was given. Raises DataError for the record of another design.
+    With a seed a virtual chip of it, with a calibration record its codes. `size` is the unit transistor's; corner,
+    supply, V, and temperature, degrees Celsius, are those of the technology, not of a design that was given.
+    Raises DataError for the record of another design.
     """
     design = source.design
     if design is None:
-        side = size * 1e-6
-        chosen = unit_sized(load_technology(technology, corner, supply, temperature), side, side)
-        cells = cells_for(chosen, side, side)
+        chosen = unit_sized(load_technology(technology, corner, supply, temperature), size.width, size.length)
+        cells = cells_for(chosen, size.width, size.length)
         design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits))
     chip = design if seed is None else perturb(design, seed, sample)
     return chip if record is None else apply(load_record(record), chip)

@@ -22,6 +22,7 @@ from mtc_hw.hardware.mapping import MappingOptions
 from mtc_hw.hardware.rules import filter_floor
 from mtc_hw.hardware.sizing import MismatchBudget, Size, length_of, size_for
 from mtc_hw.hardware.technology import Technology, load_technology
+from mtc_hw.hardware.unit import UnitSize
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.netlist.render import own_deck
@@ -71,6 +72,13 @@ class Mapped:
                 f"{s.limited_by} decides"
             )
         return found
+
+
+def shape_of(size: UnitSize, aspect: float | None) -> float:
+    """Length over width, from a size or from an aspect. Raises DataError where both give one."""
+    if aspect is not None and size.width != size.length:
+        raise DataError(f"size {size} um has a length of its own; give it or an aspect, not both")
+    return size.aspect if aspect is None else aspect
 
 
 def map_source(source: Source, wishes: Wishes) -> Mapped:

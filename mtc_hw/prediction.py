@@ -16,6 +16,7 @@ from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.hardware.unit import UnitSize
 from mtc_hw.instrument import bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import resample
@@ -72,13 +73,13 @@ def predict_series(
     level: PredictionLevel,
     technology: Technology,
     mapping: MappingOptions,
-    size: float,
+    size: UnitSize,
     run: Runner | None,
 ) -> Prediction:
     """The series `horizon` later, from the end of the warm-up on.
 
-    `size` is the unit transistor's width and length, m. The two ngspice levels need `run`. Raises DataError for a
-    network without a task, and for a series that ends before the warm-up does.
+    The two ngspice levels need `run`. Raises DataError for a network without a task, and for a series
+    that ends before the warm-up does.
     """
     task = spec.task
     if task is None or spec.readout is None:
@@ -94,8 +95,9 @@ def predict_series(
     if level == "software":
         y = run_spec(spec, inputs).prediction[:, 0]
     else:
-        technology = unit_sized(technology, size, size)
-        design = map_spec(spec, technology, cells_for(technology, size, size), mapping)
+        technology = unit_sized(technology, size.width, size.length)
+        cells = cells_for(technology, size.width, size.length)
+        design = map_spec(spec, technology, cells, mapping)
         y = _in_hardware(design, spec, inputs, level, run)
     return _dated(y, first, float(time[0]), task)
 

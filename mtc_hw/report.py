@@ -40,14 +40,8 @@ def write_report(findings: Findings, path: Path) -> Path:
 
 def page(findings: Findings) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return rendered(
+        "report.html.j2",
         verdict=verdict(findings),
         subject=subject(findings),
         cards=cards(findings),
@@ -65,6 +59,18 @@ def page(findings: Findings) -> str:
         command=findings.provenance.get("command"),
         figures={name: _both_widths(name, draw, findings) for name, draw in FIGURES.items()},
     )
+
+
+def rendered(template: str, **values: object) -> str:
+    """A page from one of the templates beside this module."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(values)
 
 
 def _draw_budget(findings: Findings, width: float) -> Figure:

@@ -13,6 +13,7 @@ from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import spread_of
 from mtc_hw.hardware.technology import load_technology
+from mtc_hw.hardware.unit import UnitSize
 from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.tasks import Split
 from mtc_hw.model.train import Trained, train
@@ -34,10 +35,10 @@ def quantiser(bits: int, technology: str = "generic", size: float = 4e-6) -> Cal
     return quantised
 
 
-def mismatch(technology: str, size: float) -> Spread:
-    """The spread of a technology's neurons whose unit transistor is `size` m wide and long."""
+def mismatch(technology: str, size: UnitSize) -> Spread:
+    """The spread of a technology's neurons whose unit transistor has this size."""
     known = load_technology(technology)
-    return spread_of(known, cells_for(known, size, size))
+    return spread_of(known, cells_for(known, size.width, size.length))
 
 
 def train_and_save(

@@ -44,13 +44,25 @@ LAYERS = [
         "neuron_run",
         "excitability_plots",
         "excitability_run",
+        "corners",
+        "corners_plots",
+        "corners_report",
         "exports",
         "map_run",
         "training",
         "pipeline",
         "doctor",
     ],
-    ["cli_options", "cli_stages", "cli_train", "cli_excitability", "cli_characterise", "cli", "__main__"],
+    [
+        "cli_options",
+        "cli_stages",
+        "cli_train",
+        "cli_excitability",
+        "cli_corners",
+        "cli_characterise",
+        "cli",
+        "__main__",
+    ],
 ]
 LAYER = {part: height for height, parts in enumerate(LAYERS) for part in parts}
 HOME = {

@@ -10,6 +10,7 @@ from mtc_hw.errors import DataError
 from mtc_hw.exports import calibrate_chip, compare_levels, design_of, draw_chips
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.unit import SQUARE, parse_size
 from mtc_hw.montecarlo import neuron_chips, regime_counts, software_chips, write_table
 from mtc_hw.simulate.pool import Workers
 from mtc_hw.sources import Source, load_source
@@ -19,7 +20,7 @@ TONIC = load_source("tonic")
 
 @pytest.fixture(scope="module")
 def tonic():
-    return design_of(TONIC, bits=8, technology="generic", size=4.0)
+    return design_of(TONIC, bits=8, technology="generic", size=SQUARE)
 
 
 @pytest.mark.slow
@@ -40,7 +41,7 @@ def test_a_larger_transistor_s_chips_spread_less(runner):
         chips = neuron_chips(design, TONIC.neuron, "behavioural", 500.0, seed=2, samples=12, run=runner)
         return np.std([chip.isi_mean for chip in chips if chip.isi_mean is not None])
 
-    assert spread(8.0) < 0.7 * spread(4.0)
+    assert spread(parse_size("8")) < 0.7 * spread(SQUARE)
 
 
 def test_the_software_twin_gets_the_same_draws(tonic):
@@ -64,7 +65,7 @@ def test_a_table_reads_back(tonic, tmp_path):
 @pytest.mark.slow
 def test_network_chips_are_drawn_and_counted(small_network, tmp_path):
     source = Source(spec=small_network)
-    design = design_of(source, bits=8, technology="generic", size=4.0)
+    design = design_of(source, bits=8, technology="generic", size=SQUARE)
     drawn = draw_chips(source, design, "behavioural", 2, 1, 300.0, 0.9, Workers(), tmp_path)
     assert drawn["n_ok"] == 2
     assert len(drawn["r2"]) == 2
@@ -73,7 +74,7 @@ def test_network_chips_are_drawn_and_counted(small_network, tmp_path):
 @pytest.mark.slow
 def test_a_network_is_compared_and_calibrated_by_its_own_source(small_network, tmp_path):
     source = Source(spec=small_network)
-    design = design_of(source, bits=8, technology="generic", size=4.0)
+    design = design_of(source, bits=8, technology="generic", size=SQUARE)
     compared = compare_levels(source, design, "behavioural", 60.0, Workers())
     assert len(compared["neurons"]) == design.count
     assert all(row["outcome"] == "ok" for row in compared["neurons"])

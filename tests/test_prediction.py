@@ -7,6 +7,7 @@ import pytest
 
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.mapping import MappingOptions
+from mtc_hw.hardware.unit import SQUARE
 from mtc_hw.model.tasks import mackey_glass
 from mtc_hw.prediction import WARM_UP, predict_series, read_series, write_prediction
 
@@ -18,7 +19,7 @@ TIME = 50.0 + STEP * np.arange(len(SERIES))
 @pytest.fixture
 def predict(small_network, technology, runner):
     def at(level, time=TIME, value=SERIES):
-        return predict_series(small_network, time, value, level, technology, MappingOptions(), 4e-6, runner)
+        return predict_series(small_network, time, value, level, technology, MappingOptions(), SQUARE, runner)
 
     return at
 

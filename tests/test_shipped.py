@@ -10,6 +10,7 @@ from mtc_hw.checkpoint import load_training
 from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.unit import SQUARE
 from mtc_hw.metrics import r2
 from mtc_hw.model.export import from_spec
 from mtc_hw.model.options import load_recipe, options_from
@@ -28,7 +29,7 @@ INPUTS, TARGETS = TEST.inputs[:, None], TEST.targets
 
 @pytest.fixture(scope="module")
 def design():
-    return design_of(NETWORK, bits=8, technology="generic", size=4.0)
+    return design_of(NETWORK, bits=8, technology="generic", size=SQUARE)
 
 
 def score(answer):
@@ -96,7 +97,7 @@ def test_the_trimmed_transistor_network_still_predicts(design, runner):
 @pytest.mark.slow
 def test_the_reference_calibration_can_be_made_again(runner):
     source = load_source("tonic")
-    nominal, plan = design_of(source, bits=8, technology="generic", size=4.0), load_plan("dc")
+    nominal, plan = design_of(source, bits=8, technology="generic", size=SQUARE), load_plan("dc")
     chip = perturb(nominal, seed=1, sample=0)
     record = calibrate(nominal, spec_of(source), bench(chip, "transistor", plan, runner), plan)
     shipped = load_record(folder("calibration") / "records" / "tonic-4x4um-seed-1-chip-0.json")

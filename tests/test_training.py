@@ -10,6 +10,7 @@ from mtc_hw.cli import main
 from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
+from mtc_hw.hardware.unit import SQUARE, parse_size
 from mtc_hw.model.options import TrainOptions, load_recipe, recipe_names
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.training import mismatch, quantiser, require_spec, train_and_save
@@ -36,7 +37,7 @@ def test_a_quantised_network_maps_without_a_further_error(split, tmp_path, techn
 
 
 def test_larger_transistors_scatter_less():
-    small, large = mismatch("generic", 2e-6), mismatch("generic", 4e-6)
+    small, large = mismatch("generic", parse_size("2")), mismatch("generic", SQUARE)
     assert small.alpha == pytest.approx(2 * large.alpha, rel=0.02)
     assert small.delta == pytest.approx(2 * large.delta, rel=0.02)
 

@@ -1,4 +1,4 @@
-"""Single transconductors trimmed from their own sweeps: equations give the model's values back."""
+"""Single transconductors trimmed from their own sweeps: equations give the model back, what is lost stays."""
 
 import dataclasses
 

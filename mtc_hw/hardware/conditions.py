@@ -1,4 +1,4 @@
-"""A design at another temperature or supply: the same codes, other volts and amperes."""
+"""A design at another corner, supply or temperature: the same codes, other volts and amperes."""
 
 import dataclasses
 from typing import Literal
@@ -15,14 +15,33 @@ KELVIN = 273.15
 Tracking = Literal["ptat", "fixed"]
 
 
+def at_condition(design: MappedDesign, there: Technology, tracking: Tracking) -> MappedDesign:
+    """The design with the same codes on the same process at another corner, supply and temperature.
+
+    `there` is the technology loaded for that corner, supply and temperature, a PDK's with the cards of the design's
+    transistor sizes (`mtc_hw.freeze.unit_sized`). The references' source and the bias currents are ideal: they know
+    the temperature as `at_temperature` says, neither the corner nor the supply. Raises TechnologyError for another
+    process, and for a supply that is not above the analog ground.
+    """
+    here = design.technology
+    if (there.name, there.analog_ground) != (here.name, here.analog_ground):
+        raise TechnologyError(
+            f"this design is on {here.name} with its analog ground at {here.analog_ground:g} V, not on {there.name} "
+            f"with {there.analog_ground:g} V; map it there"
+        )
+    _check_supply(there.supply, there.analog_ground)
+    return dataclasses.replace(at_temperature(design, there.temperature, tracking), technology=there)
+
+
 def at_temperature(design: MappedDesign, celsius: float, tracking: Tracking) -> MappedDesign:
     """The design at `celsius`, its converters fed by a PTAT or by a temperature-independent source.
 
     The unit voltage 2 U_T / kappa goes with the absolute temperature T. A "ptat" source (Vittoz and Fellrath, IEEE
-    JSSC 12(3), 1977) scales the bias currents, and the references' distance from the analog ground, as T / T0 through
+    JSSC 12(3), 1977) scales every current, and the references' distance from the analog ground, as T / T0 through
     the converters' steps: tau_m = C V_u / I_u and every code keep their meaning. A "fixed" one scales nothing, so
-    that in unit voltages the references move, and every time constant grows as T. The unit of time stays that of T0.
-    The cells stay those measured at T0. Raises TechnologyError for a temperature that the technology refuses.
+    that in unit voltages the references move, and every time constant grows as T. The unit of time stays that of T0,
+    and a network's input comes in unit voltages either way. The cells stay those measured at T0. Raises
+    TechnologyError for a temperature that the technology refuses.
     """
     technology = technology_at(design.technology, celsius)
     ratio = warming(design.technology, celsius)
@@ -76,7 +95,10 @@ def at_supply(design: MappedDesign, volts: float) -> MappedDesign:
 
     Raises TechnologyError for a supply that is not above the analog ground.
     """
-    ground = design.technology.analog_ground
+    _check_supply(volts, design.technology.analog_ground)
+    return dataclasses.replace(design, technology=technology_of(design.technology.model_dump() | {"supply": volts}))
+
+
+def _check_supply(volts: float, ground: float) -> None:
     if not (np.isfinite(volts) and volts > ground):
         raise TechnologyError(f"supply is {volts} V; it must be finite and above the analog ground, {ground:g} V")
-    return dataclasses.replace(design, technology=technology_of(design.technology.model_dump() | {"supply": volts}))

@@ -277,4 +277,5 @@ def _readout(design: MappedDesign, current: Array) -> Readout | None:
         return None
     unit = float(design.pole_current[0]) * design.readout_span
     weights = np.sign(design.readout_code) * current / unit
-    return Readout(weights, design.readout_offset, design.readout_tau / design.scale.second)
+    offset = design.readout_offset * design.readout_unit / unit
+    return Readout(weights, offset, design.readout_tau / design.scale.second)

@@ -108,13 +108,13 @@ def _with_readout(design: MappedDesign, layer: LayerRun, outcomes: list[Outcome]
         volts = outcome.waveforms[f"v(y_{output})"] - design.technology.analog_ground
         answer = volts / (design.scale.volt * design.readout_span)
         prediction[:, output] = PchipInterpolator(time, answer)(grid[::GRID])
-        power += _power(design, outcome)
+        power += mean_power(design, outcome)
     failed = (*layer.failed, *(outcome for outcome in outcomes if not outcome.ok))
     return NetworkRun(layer, prediction, power, failed)
 
 
-def _power(design: MappedDesign, outcome: Outcome) -> float:
-    """Mean over the run, W."""
+def mean_power(design: MappedDesign, outcome: Outcome) -> float:
+    """From the supply, mean over a run that succeeded, W."""
     assert outcome.waveforms is not None
     supply = -outcome.waveforms["i(vdd)"] * design.technology.supply
     return float(np.trapezoid(supply, outcome.waveforms.axis) / outcome.waveforms.axis[-1])
@@ -132,7 +132,7 @@ def gather(design: MappedDesign, outcomes: list[Outcome], duration: float, spaci
             continue
         trace = to_trace(outcome.waveforms, design, neuron)
         voltage[:, neuron] = PchipInterpolator(trace.time, trace.voltage[:, 0])(grid)
-        power[neuron] = _power(design, outcome)
+        power[neuron] = mean_power(design, outcome)
         for output, code in enumerate(design.readout_code[:, neuron]):
             if code != 0.0:
                 sign = int(code < 0)
