@@ -14,7 +14,7 @@ from mtc_hw.analysis.spikes import spike_times
 from mtc_hw.calibrate import apply, calibrate
 from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
-from mtc_hw.converters import transistor_converters
+from mtc_hw.converters import Choice, chosen_converters
 from mtc_hw.courses import neuron_course
 from mtc_hw.errors import SpecError
 from mtc_hw.freeze import unit_sized
@@ -51,7 +51,7 @@ class NeuronOptions:
     trim: Trim = "nominal"  # which chip's own DC sweeps set the codes, transistor level only
     seed: int | None = None  # of the virtual chip; None: no mismatch
     sample: int = 0
-    converters: Literal["ideal", "transistor"] = "ideal"
+    converters: Choice = "ideal"
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOption
     if not (math.isfinite(options.duration) and 0 < options.duration <= LONGEST):
         raise SpecError(f"duration is {options.duration}; it must be above 0 and at most {LONGEST:g} tau_m")
     design = neuron_design(neuron, technology, options, run)
-    converters = transistor_converters(design, jobs=1) if options.converters == "transistor" else None
+    converters = chosen_converters(options.converters, design, options.level, jobs=1)
     deck = own_deck(design, neuron, options.level, options.duration, converters)
     outcome = run([deck])[0]
     software = integrate(neuron.neurons, neuron.stimulus, options.duration, neuron.initial, rtol=ACCURACY)
