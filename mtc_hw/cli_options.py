@@ -12,6 +12,10 @@ AnyLevel = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
 Level = Annotated[Literal["behavioural", "transistor"], typer.Option(help="Equations, or transistors.")]
+NeuronLevel = Annotated[
+    Literal["behavioural", "cells", "transistor"],
+    typer.Option(help="Equations, equations with the cells' measured curves (software alone), or transistors."),
+]
 Technology = Annotated[str, typer.Option(help="Name of a technology in models/devices.")]
 Bits = Annotated[int | None, typer.Option(min=2, max=16, help="Bits of every converter; exact when not given.")]
 MappedBits = Annotated[int, typer.Option(min=2, max=16, help="Bits of every converter.")]
