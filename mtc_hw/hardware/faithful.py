@@ -19,6 +19,9 @@ from mtc_hw.spec import SIGNS, Array, CellEffects, Curve, ModelSpec
 SENSES = np.array(SIGNS)[:, None]
 """+1 where an element's V+ hears what it senses, and -1 where its V- does, as the leak's: `netlist.views`."""
 
+SHORTEST_LAG = 0.1
+"""tau_m: a tail that is faster takes back all the charge that it gave."""
+
 
 def as_cells(design: MappedDesign) -> ModelSpec:
     """`as_spec` with the cells' measured transfers, offsets and conductances in the neurons and their inputs.
@@ -74,6 +77,7 @@ def _effects(design: MappedDesign, slowing: Array, added: Array, input_tilt: Arr
     bias = np.where(design.present[filters], tail[filters], 1.0) * design.scale.amp
     farad = np.interp(np.log(bias), np.log(design.cells.tail_bias), design.cells.tail_capacitance)
     lag = np.where(design.present[filters], farad * volt / (bias * design.scale.second), 0.0)
+    lag = np.where(lag < SHORTEST_LAG, 0.0, lag)
     reference = design.reference_dac.decode(design.reference_code) - design.technology.analog_ground
     return CellEffects(
         sharpness=volt / _at_bias(design, "unit")[:LEAK],

@@ -163,10 +163,22 @@ class _Cells(NamedTuple):
         half = 0.5 * own.common_mode[:, 0]
         # A filter's other input is its output: that is a state, not a constant.
         lift = 1.0 + half * np.append(own.reference[:, 0], np.zeros(len(FILTERS)))
-        rest = (lift, half, *(each[:, 0] for each in (own.tilt, own.conductance, own.lag)))
-        rows = (own.sharpness[:, 0], own.output_shift[:, 0], own.constant[:, 0], *rest)
-        sharpness, moved, constant, *others = (tuple(map(float, row)) for row in rows)
-        return _Cells(sharpness, moved, bends, constant, *others, float(own.input_tilt[0]))
+        return _Cells(
+            sharpness=_column(own.sharpness),
+            output_shift=_column(own.output_shift),
+            bends=bends,
+            constant=_column(own.constant),
+            lift=tuple(lift.tolist()),
+            factor=tuple(half.tolist()),
+            tilt=_column(own.tilt),
+            conductance=_column(own.conductance),
+            lag=_column(own.lag),
+            input_tilt=float(own.input_tilt[0]),
+        )
+
+
+def _column(values: Array) -> tuple[float, ...]:
+    return tuple(values[:, 0].tolist())
 
 
 @dataclass(frozen=True, slots=True)
