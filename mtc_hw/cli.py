@@ -202,16 +202,7 @@ def neuron(
     mapping = MappingOptions(bits=bits)
     options = NeuronOptions(level, duration, size.width, size.length, mapping, trim, seed, sample, converters)
     with open_workers(Workers(jobs=1)) as run:
-<<<<<<< HEAD
         result = run_neuron(loaded, load_technology(technology, corner, supply, temperature), options, run)
-    deck = write_deck(result.deck, out / f"{loaded.name}-{level}")
-    circuit = f"{len(result.circuit_spikes)} spikes, {result.circuit_regime}"
-    if result.circuit is None:
-        circuit = f"{result.outcome.status}: {result.outcome.reason}"
-    software = f"{len(result.software_spikes)} spikes, {result.software_regime}"
-    emit(as_json, result.to_json(deck), f"software {software}; circuit {circuit}; deck {deck}")
-=======
-        result = run_neuron(loaded, load_technology(technology), options, run)
     deck = None if result.deck is None else write_deck(result.deck, out / f"{loaded.name}-{level}")
     said = [f"software {len(result.software_spikes)} spikes, {result.software_regime}"]
     if result.cells is not None:
@@ -221,7 +212,6 @@ def neuron(
     elif result.outcome is not None:
         said.append(f"circuit {result.outcome.status}: {result.outcome.reason}; deck {deck}")
     emit(as_json, result.to_json(deck), "; ".join(said))
->>>>>>> h-faithful
 
 
 @app.command()

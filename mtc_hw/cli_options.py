@@ -14,18 +14,14 @@ AnyLevel = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder or file to write.")]
 Level = Annotated[Literal["behavioural", "transistor"], typer.Option(help="Equations, or transistors.")]
-<<<<<<< HEAD
 Technology = Annotated[str, typer.Option(help="generic, gf180mcuD, sky130A, or your own technology's .toml file.")]
 Corner = Annotated[str, typer.Option(help="Process corner: tt, ff, ss, sf or fs.")]
 Supply = Annotated[float | None, typer.Option(help="V; the technology's own when not given.")]
 Temperature = Annotated[float | None, typer.Option(help="Degrees Celsius; the technology's own when not given.")]
-=======
 NeuronLevel = Annotated[
     Literal["behavioural", "cells", "transistor"],
     typer.Option(help="Equations, equations with the cells' measured curves (software alone), or transistors."),
 ]
-Technology = Annotated[str, typer.Option(help="Name of a technology in models/devices.")]
->>>>>>> h-faithful
 Bits = Annotated[int | None, typer.Option(min=2, max=16, help="Bits of every converter; exact when not given.")]
 MappedBits = Annotated[int, typer.Option(min=2, max=16, help="Bits of every converter.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Parallel ngspice processes; 0: one per processor.")]

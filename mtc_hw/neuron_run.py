@@ -26,6 +26,7 @@ from mtc_hw.hardware.technology import Technology
 from mtc_hw.instrument import bench
 from mtc_hw.netlist.deck import Deck, write_decks
 from mtc_hw.netlist.render import own_deck
+from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import NeuronFile, Stimulus
 from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.outcome import Outcome
@@ -128,26 +129,23 @@ def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOption
     if not (math.isfinite(options.duration) and 0 < options.duration <= LONGEST):
         raise SpecError(f"duration is {options.duration}; it must be above 0 and at most {LONGEST:g} tau_m")
     design = neuron_design(neuron, technology, options, run)
-<<<<<<< HEAD
-    converters = chosen_converters(options.converters, design, options.level, jobs=1)
-    deck = own_deck(design, neuron, options.level, options.duration, converters)
-=======
     end = options.duration
+    level: Level = "transistor" if options.level == "transistor" else "behavioural"
+    converters = chosen_converters(options.converters, design, level, jobs=1)
     software = integrate(neuron.neurons, neuron.stimulus, end, neuron.initial, rtol=ACCURACY)
     nothing = NeuronRun(software, *observe(software, neuron, end), None, np.empty(0), None, None, None, None, design)
     if options.level == "behavioural":
-        return _with_circuit(nothing, neuron, own_deck(design, neuron, "behavioural", end), run)
+        return _with_circuit(nothing, neuron, own_deck(design, neuron, "behavioural", end, converters), run)
     cells = faithful(design, neuron, end)
     spikes, regime = observe(cells, neuron, end)
     found = dataclasses.replace(nothing, cells=cells, cells_spikes=spikes, cells_regime=regime)
     if options.level == "cells":
         return dataclasses.replace(found, comparison=compare_traces(software, cells, stimulus=neuron.stimulus))
-    return _with_circuit(found, neuron, own_deck(design, neuron, "transistor", end), run)
+    return _with_circuit(found, neuron, own_deck(design, neuron, "transistor", end, converters), run)
 
 
 def _with_circuit(found: NeuronRun, neuron: NeuronFile, deck: Deck, run: Runner) -> NeuronRun:
     """The run with what the circuit does, compared with the rest."""
->>>>>>> h-faithful
     outcome = run([deck])[0]
     if outcome.waveforms is None:
         return dataclasses.replace(found, outcome=outcome, deck=deck)

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Stimulus
-from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, FILTERS, SIGNS, TAIL_SLOPE, Array, CellEffects, Curve, Neurons, Trace
+from mtc_hw.spec import (
+    ELEMENT_FILTER,
+    ELEMENTS,
+    FILTERS,
+    SIGNS,
+    TAIL_SLOPE,
+    Array,
+    CellEffects,
+    Curve,
+    Neurons,
+    Trace,
+)
 
 STEP = 0.5  # of the shortest time constant; a preset's spikes lie within 0.06 tau_m of LSODA's
 LARGEST_RUN = 5e9  # steps times neurons, about five minutes
