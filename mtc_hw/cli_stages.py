@@ -141,14 +141,14 @@ def netlist(
 
     Example: mtc-hw netlist net/network.json --level transistor --dialect spectre --out deck
     """
-    from mtc_hw.converters import transistor_converters
+    from mtc_hw.converters import chosen_converters
     from mtc_hw.exports import decks_of, design_of
     from mtc_hw.netlist.export_folder import write_export
     from mtc_hw.sources import load_source
 
     source = load_source(given)
     design = design_of(source, bits, technology, size, seed, sample, record, corner, supply, temperature)
-    chosen = transistor_converters(design) if converters == "transistor" else None
+    chosen = chosen_converters(converters, design, level)
     decks = decks_of(source, design, level, duration, whole, chosen)
     paths = write_export(decks, design, level, dialect, out, source.neuron)
     values = {"decks": [str(path) for path in paths], "design_digest": design.digest, "dialect": dialect}

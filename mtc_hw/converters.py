@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -14,12 +15,13 @@ from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.hardware.technology import Technology
-from mtc_hw.netlist.converter_views import Converters, drawn_dacs
+from mtc_hw.netlist.converter_views import Converters, check_level, drawn_dacs
 from mtc_hw.netlist.converters import Instance, bias_instance, converter_bits, converter_context
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.lint import lint
 from mtc_hw.netlist.render import common_context
 from mtc_hw.netlist.templates import render
+from mtc_hw.netlist.views import Level
 from mtc_hw.simulate.pool import Workers, simulate
 from mtc_hw.simulate.waveforms import Waveforms
 from mtc_hw.spec import Array
@@ -34,6 +36,9 @@ SUM = (0.1, 1.2, 0.1)  # V
 STRIDE = 4  # octaves between measured gains, which differ by less than a percent
 VERSION = 1
 REMEDY = "characterise the converter again"
+
+
+Choice = Literal["ideal", "transistor"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,18 +238,28 @@ def measure_sign_switch(technology: Technology, sizes: ConverterSizes = DEFAULT_
 def transistor_converters(design: MappedDesign, sizes: ConverterSizes = DEFAULT_SIZES, jobs: int = 0) -> Converters:
     """Converters of transistors for the decks of a design, each octave's gain measured now and taken out.
 
-    Measured at the largest code of every fourth octave, in seconds, and interpolated between. Raises UnmappableError
-    for a design of ideal converters, TechnologyError for a unit device off the technology's grid, DataError when a
-    run fails.
+    The gain here is the current over the code's, the mean of half and of full scale, where a mapped code of a split
+    converter is: leakage counts. Measured in seconds at every fourth octave and interpolated between. Raises
+    UnmappableError for a design of ideal converters, TechnologyError for a unit device off the technology's grid,
+    DataError when a run fails.
     """
     technology = sized(design.technology, [(sizes.width, sizes.length)])
     load, gains = (design.cells.width, design.cells.length), {}
     for dac in drawn_dacs(design):
         octaves = sorted({*range(0, dac.octaves, STRIDE), dac.octaves})
-        codes = np.array([0.0, dac.limits[1]])
+        codes = np.array([0.0, 2.0 ** (converter_bits(dac) - 1), dac.limits[1]])
         record = measure_bias_dac(technology, dac, sizes, octaves, codes, load, jobs)
-        gains[dac] = tuple(record.gain_at(octave) for octave in range(dac.octaves + 1))
+        gain = (record.middle[:, 1:] / (record.step[:, None] * codes[1:])).mean(axis=1)
+        gains[dac] = tuple(np.interp(np.arange(dac.octaves + 1.0), record.octave, gain).tolist())
     return Converters(technology, sizes, gains)
+
+
+def chosen_converters(choice: Choice, design: MappedDesign, level: Level, jobs: int = 0) -> Converters | None:
+    """What a deck is rendered with, None for ideal. Raises DeckError for transistors at the behavioural level."""
+    if choice == "ideal":
+        return None
+    check_level(level)
+    return transistor_converters(design, jobs=jobs)
 
 
 def save_converter(record: BiasDacRecord | ReferenceDacRecord | SignSwitchRecord, path: Path) -> None:

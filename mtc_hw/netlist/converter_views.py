@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mtc_hw.errors import DeckError
 from mtc_hw.hardware.converters import DEFAULT_SIZES, ConverterSizes
 from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.design import BRANCHES, MappedDesign
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.netlist.converters import Instance, bias_instance, converter_bits, converter_context, sign_nodes
-from mtc_hw.netlist.views import Branch, Code, NeuronView, ReadoutView
+from mtc_hw.netlist.views import Branch, Code, Level, NeuronView, ReadoutView
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Converters:
 
     def gain(self, dac: Dac, octave: int) -> float:
         return self.gains[dac][octave] if dac in self.gains else 1.0
+
+
+def check_level(level: Level) -> None:
+    """Raises DeckError for the behavioural level."""
+    if level != "transistor":
+        raise DeckError(f"converters of transistors are for the transistor level; this is the {level} one")
 
 
 def drawn_dacs(design: MappedDesign) -> tuple[Dac, ...]:

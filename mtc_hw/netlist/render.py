@@ -183,8 +183,7 @@ def _deck(
 
 def _on_transistors(design: MappedDesign, level: Level, parts: _Parts, converters: Converters) -> _Parts:
     """The parts with converters of transistors. A synapse's sign switch sees both of its sums."""
-    if level != "transistor":
-        raise DeckError(f"converters of transistors are for the transistor level; this is the {level} one")
+    converter_views.check_level(level)
     outputs = sorted({clamp.rpartition("_")[2] for clamp in parts.clamps})
     return dataclasses.replace(
         parts,

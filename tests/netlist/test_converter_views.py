@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from mtc_hw.converters import transistor_converters
 from mtc_hw.errors import DeckError, UnmappableError
 from mtc_hw.hardware.codes_file import rows_of
 from mtc_hw.hardware.dac import Dac
@@ -119,6 +120,19 @@ def test_synapses_send_as_much_to_the_same_sums(design, converters):
         sent.append([float(np.trapezoid(waves[name], time)) for name in ("i(vsum_p_0)", "i(vsum_n_1)")])
     assert min(sent[0]) > 1e-11
     assert sent[1] == pytest.approx(sent[0], rel=0.06)
+
+
+@pytest.mark.slow
+def test_a_whole_network_on_transistor_converters_answers_as_on_ideal_ones(design):
+    """With gains taken out, sums and low-pass within half a millivolt, a thirtieth of what they move."""
+    answers = []
+    for each in (None, transistor_converters(design)):
+        outcome = ngspice.run(network_deck(design, "transistor", SERIES, 20.0, Initial(), TRANSISTOR, each), 300.0)
+        assert outcome.ok, outcome.reason
+        waves = outcome.waveforms
+        grid = np.linspace(0.0, waves.axis[-1], 50)
+        answers.append([np.interp(grid, waves.axis, waves[name]) for name in ("v(y_0)", "v(y_1)")])
+    assert answers[1] == pytest.approx(np.array(answers[0]), abs=5e-4)
 
 
 def test_a_gain_belongs_to_one_kind_of_converter(technology):
