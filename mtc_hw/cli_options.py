@@ -18,6 +18,10 @@ Technology = Annotated[str, typer.Option(help="generic, gf180mcuD, sky130A, or y
 Corner = Annotated[str, typer.Option(help="Process corner: tt, ff, ss, sf or fs.")]
 Supply = Annotated[float | None, typer.Option(help="V; the technology's own when not given.")]
 Temperature = Annotated[float | None, typer.Option(help="Degrees Celsius; the technology's own when not given.")]
+NeuronLevel = Annotated[
+    Literal["behavioural", "cells", "transistor"],
+    typer.Option(help="Equations, equations with the cells' measured curves (software alone), or transistors."),
+]
 Bits = Annotated[int | None, typer.Option(min=2, max=16, help="Bits of every converter; exact when not given.")]
 MappedBits = Annotated[int, typer.Option(min=2, max=16, help="Bits of every converter.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Parallel ngspice processes; 0: one per processor.")]

@@ -68,7 +68,7 @@ def test_a_recipe_s_network_is_what_its_record_says(recipe):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_s_network_maps_and_its_codes_mean_it(recipe):
     source = load_source(f"mackey-glass-{recipe}")
-    spec, design = source.spec, design_of(source, bits=8, technology="generic", size=4.0)
+    spec, design = source.spec, design_of(source, bits=8, technology="generic", size=SQUARE)
     meant = as_spec(design)
     for got, wanted in ((meant.weights, spec.weights), (meant.readout.weights, spec.readout.weights)):
         assert (

@@ -12,7 +12,6 @@ from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.design import LEAK, MappedDesign, parasitic, pole_parasitic
 from mtc_hw.hardware.rules import Draft, LowPass, violations
 from mtc_hw.hardware.scale import Scale
-from mtc_hw.hardware.sizing import GRID_180NM, Grid
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
@@ -42,7 +41,6 @@ class MappingOptions:
     leakage_departure: float = 0.6  # and rise so far above it by off-currents; the codes take the change into account
     parasitic_share: float = 0.5  # of a capacitor that the OTAs themselves may make up
     input_range: tuple[float, float] | None = None  # V: where the OTAs' inputs work; None: between the rails
-    grid: Grid = GRID_180NM
 
     def __post_init__(self) -> None:
         wrong = []

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtc_hw.hardware.cells import Cell, Cells
 from mtc_hw.hardware.dac import Codes, Dac
 from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK
-from mtc_hw.hardware.sizing import Grid
+from mtc_hw.hardware.process import um
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import FILTERS, Array
 
@@ -22,8 +22,6 @@ CAPACITORS = ("membrane", *FILTERS)
 class Limits(Protocol):
     """What the rules take from `MappingOptions`."""
 
-    @property
-    def grid(self) -> Grid: ...
     @property
     def capacitor_min(self) -> float: ...
     @property
@@ -91,7 +89,7 @@ def violations(draft: Draft, limits: Limits) -> list[Violation]:
         bias_window(draft, limits),
         headroom(draft, limits),
         capacitor_range(draft, limits),
-        legal_size(draft, limits),
+        legal_size(draft),
         unfolded(draft),
         poles(draft, limits),
     )
@@ -251,22 +249,22 @@ def capacitor_range(draft: Draft, limits: Limits) -> list[Violation]:
     ]
 
 
-def legal_size(draft: Draft, limits: Limits) -> list[Violation]:
+def legal_size(draft: Draft) -> list[Violation]:
     """The unit transistor, and its double, are on the process's grid."""
-    grid, cells = limits.grid, draft.cells
+    grid, cells = draft.technology.grid, draft.cells
     found = []
     for name, value, low, high in (
-        ("width", cells.width, grid.min_width, 0.5 * grid.max_width),
-        ("length", cells.length, grid.min_length, grid.max_length),
+        ("width", cells.width, grid.width[0], 0.5 * grid.width[1]),
+        ("length", cells.length, *grid.length),
     ):
-        size = f"{name} {value * 1e6:.6g} um"
+        size = f"{name} {um(value)} um"
         if not low <= value <= high:
-            limit, text = (low if value < low else high), f"{low * 1e6:g} to {high * 1e6:g} um"
+            limit, text = (low if value < low else high), f"{um(low)} to {um(high)} um"
             found.append(_size(value, limit, f"{size} is outside the process's {text}", "choose a size within"))
         elif not grid.holds(value):
             nearest = grid.up(value)
-            remedy = f"use {nearest * 1e6:.6g} um"
-            found.append(_size(value, nearest, f"{size} is not a multiple of {grid.step * 1e6:g} um", remedy))
+            remedy = f"use {um(nearest)} um"
+            found.append(_size(value, nearest, f"{size} is not a multiple of {um(grid.step)} um", remedy))
     return found
 
 
