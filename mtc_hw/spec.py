@@ -75,12 +75,12 @@ class CellEffects:
         lag_y dq_y/dt = p - q_y,   p = exp(V)                                 lag_y = 0 means q_y = p
 
     with s the sharpness, b the output shift, j the constant, c the common-mode factor, t the tilt, h the conductance
-    and r the reference. The lag is that of a filter's tail nodes, which follow a rising V at once, with charge out of the output's mirror,
-    and fall only as fast as the bias discharges them: each spike so adds to a filter of some pA.
+    and r the reference. The lag is that of a filter's tail nodes, which follow a rising V at once, with charge out of
+    the output's mirror, and fall only as fast as the bias discharges them: each spike so adds to a filter of some pA.
     L and F are A [(1 + e) tanh k(x-d) + (1 - e) tanh k(x+d)] of each neuron's own, with the slope k, the shift d, the
-    skew e and A as in `Curve`; leak_curve and filter_curve of `Neurons` are then only what its circuit is meant to be.
-    Voltages in unit voltages, currents in I_u; a filter's constant is in
-    unit voltages and its conductance a number. From `hardware.cells.Cell`, see `hardware.faithful.as_cells`.
+    skew e and A as in `Curve`; leak_curve and filter_curve of `Neurons` are then only what its circuit is meant to
+    be. Voltages in unit voltages, currents in I_u; a filter's constant is in unit voltages and its conductance a
+    number. From `hardware.cells.Cell`, see `hardware.faithful.as_cells`.
     """
 
     sharpness: Array  # (4, N), > 0: one unit voltage over the element's own tanh scale
@@ -204,9 +204,7 @@ class Neurons:
         """The one neuron at `index`, as a population of one."""
         arrays = ("alpha", "delta", "tau", "leak", "rest", "offset")
         cells = None if self.cells is None else self.cells.take(index)
-        return dataclasses.replace(
-            self, **{a: getattr(self, a)[..., index : index + 1] for a in arrays}, cells=cells
-        )
+        return dataclasses.replace(self, **{a: getattr(self, a)[..., index : index + 1] for a in arrays}, cells=cells)
 
     def ideal(self) -> "Neurons":
         """The same without the circuit's effects."""

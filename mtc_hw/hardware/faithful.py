@@ -26,8 +26,8 @@ SHORTEST_LAG = 0.1
 def as_cells(design: MappedDesign) -> ModelSpec:
     """`as_spec` with the cells' measured transfers, offsets and conductances in the neurons and their inputs.
 
-    The chip's deviations are in it. The input transconductors share one curve, that of their median bias; their offset
-    is taken at small inputs and their common mode is left out. Synapses and readout are those of `as_spec`.
+    The chip's deviations are in it. The input transconductors share one curve, that of their median bias; their
+    offset is taken at small inputs and their common mode is left out. Synapses and readout are those of `as_spec`.
     """
     meant = as_spec(design)
     slowing = load_capacitance(design)[0] / design.scale.farad
