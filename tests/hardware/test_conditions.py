@@ -6,7 +6,7 @@ import pytest
 from mtc_hw.analysis.spikes import burst_statistics, interval_statistics
 from mtc_hw.characterise import cells_for
 from mtc_hw.errors import TechnologyError
-from mtc_hw.hardware.conditions import at_supply, at_temperature, technology_at, warming
+from mtc_hw.hardware.conditions import at_condition, at_supply, at_temperature, technology_at, warming
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.rules import filter_floor
