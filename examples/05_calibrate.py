@@ -2,10 +2,13 @@
 
 import dataclasses
 
-from mtc_hw.calibrate import apply, bench, calibrate, load_plan
+from mtc_hw.calibrate import apply, calibrate
+from mtc_hw.calibration_plan import load_plan
+from mtc_hw.courses import neuron_course
 from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.unit import parse_size
+from mtc_hw.instrument import bench
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_run import observe
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -20,9 +23,9 @@ def main() -> None:
     neuron = source.neuron
     assert neuron is not None
     design = design_of(source, bits=8, technology="generic", size=parse_size("2"))
-    chip = perturb(design, seed=3, sample=0)
+    chip, course = perturb(design, seed=3, sample=0), neuron_course(neuron)
     with open_workers(Workers()) as run:
-        record = calibrate(design, spec_of(source), bench(chip, "transistor", plan, run), plan)
+        record = calibrate(design, spec_of(source), bench(chip, "transistor", plan, run, course), plan, course)
         chips = {
             "as drawn": chip,
             "calibrated": apply(record, chip),
@@ -35,7 +38,7 @@ def main() -> None:
             continue
         spikes, regime = observe(to_trace(outcome.waveforms, each, 0), neuron, DURATION)
         print(f"{name:10s} {len(spikes)} spikes, {regime}")
-    print(f"DC current within {record.residual[0]:.3f} I_u of the model's")
+    print(f"current within {record.residual[0]:.3f} I_u of the model's along its course")
 
 
 if __name__ == "__main__":

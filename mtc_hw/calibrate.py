@@ -78,7 +78,10 @@ def calibrate(
 
 
 def _trim_readout(design: MappedDesign, target: ModelSpec, seen: Observables) -> MappedDesign:
-    """The low-pass's gain by its first pole's bias, its zero by the constant current."""
+    """The low-pass's gain by its first pole's bias, its zero by the constant current.
+
+    The zero is nearly all offsets of the stages after the first pole, which no gain scales.
+    """
     if target.readout is None or not np.isfinite(seen.answer).all():
         return design
     gain, zero = np.polyfit(seen.prediction, seen.answer.T, 1)
@@ -87,7 +90,7 @@ def _trim_readout(design: MappedDesign, target: ModelSpec, seen: Observables) ->
     return dataclasses.replace(
         design,
         pole_code=design.pole_dac.nearest(bias),
-        readout_offset=target.readout.offset - zero / gain,
+        readout_offset=target.readout.offset - zero,
     )
 
 

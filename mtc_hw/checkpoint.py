@@ -9,7 +9,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from mtc_hw.errors import DataError, SpecError
-from mtc_hw.spec import AnySynapse, Curve, ModelSpec, Neurons, Readout, RectifiedTanh, Synapse, Task
+from mtc_hw.spec import (
+    EFFECT_ROWS,
+    AnySynapse,
+    CellEffects,
+    Curve,
+    ModelSpec,
+    Neurons,
+    Readout,
+    RectifiedTanh,
+    Synapse,
+    Task,
+)
 
 FORMAT = "mtc_hw.model"
 VERSION = 1
@@ -91,11 +102,14 @@ def _document(file: Path) -> dict[str, Any]:
 def _spec(header: dict[str, Any], arrays: dict[str, Any]) -> ModelSpec:
     curves = {name: None if curve is None else Curve(**curve) for name, curve in header["curves"].items()}
     fields = {name: arrays[name] for name in ("alpha", "delta", "tau", "leak", "rest", "offset")}
+    cells = None
+    if "cells.sharpness" in arrays:
+        cells = CellEffects(**{name: arrays[f"cells.{name}"] for name in EFFECT_ROWS})
     readout = None
     if header["readout_tau"] is not None:
         readout = Readout(arrays["readout.weights"], arrays["readout.offset"], header["readout_tau"])
     return ModelSpec(
-        neurons=Neurons(**fields, leak_curve=curves["leak"], filter_curve=curves["filter"]),
+        neurons=Neurons(**fields, leak_curve=curves["leak"], filter_curve=curves["filter"], cells=cells),
         weights=arrays["weights"],
         bias=arrays["bias"],
         synapse=_synapse(header["synapse"]),

@@ -16,12 +16,13 @@ from mtc_hw.cli_options import (
     AnyLevel,
     Bits,
     ChipSeed,
+    Converters,
     Corner,
     Duration,
     Jobs,
     Json,
-    Level,
     MappedBits,
+    NeuronLevel,
     Out,
     Sample,
     Size,
@@ -170,7 +171,7 @@ def neuron(
     given: Annotated[str, typer.Argument(metavar="PRESET_OR_TOML", help="Preset or neuron file.")],
     current: Annotated[float | None, typer.Option(help="Constant current, I_u, in place of the stimulus.")] = None,
     duration: Duration = 2000.0,
-    level: Level = "behavioural",
+    level: NeuronLevel = "behavioural",
     technology: Technology = "generic",
     corner: Corner = "tt",
     supply: Supply = None,
@@ -183,6 +184,7 @@ def neuron(
         Literal["none", "nominal", "chip"],
         typer.Option(help="Transistor level: whose DC sweeps set the codes, nobody's, the nominal chip's, its own."),
     ] = "nominal",
+    converters: Converters = "ideal",
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
@@ -198,15 +200,18 @@ def neuron(
 
     loaded = with_current(load_neuron(given), current)
     mapping = MappingOptions(bits=bits)
-    options = NeuronOptions(level, duration, size.width, size.length, mapping, trim, seed, sample)
+    options = NeuronOptions(level, duration, size.width, size.length, mapping, trim, seed, sample, converters)
     with open_workers(Workers(jobs=1)) as run:
         result = run_neuron(loaded, load_technology(technology, corner, supply, temperature), options, run)
-    deck = write_deck(result.deck, out / f"{loaded.name}-{level}")
-    circuit = f"{len(result.circuit_spikes)} spikes, {result.circuit_regime}"
-    if result.circuit is None:
-        circuit = f"{result.outcome.status}: {result.outcome.reason}"
-    software = f"{len(result.software_spikes)} spikes, {result.software_regime}"
-    emit(as_json, result.to_json(deck), f"software {software}; circuit {circuit}; deck {deck}")
+    deck = None if result.deck is None else write_deck(result.deck, out / f"{loaded.name}-{level}")
+    said = [f"software {len(result.software_spikes)} spikes, {result.software_regime}"]
+    if result.cells is not None:
+        said.append(f"cells {len(result.cells_spikes)} spikes, {result.cells_regime}")
+    if result.circuit is not None:
+        said.append(f"circuit {len(result.circuit_spikes)} spikes, {result.circuit_regime}; deck {deck}")
+    elif result.outcome is not None:
+        said.append(f"circuit {result.outcome.status}: {result.outcome.reason}; deck {deck}")
+    emit(as_json, result.to_json(deck), "; ".join(said))
 
 
 @app.command()

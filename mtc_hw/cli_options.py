@@ -18,6 +18,10 @@ Technology = Annotated[str, typer.Option(help="generic, gf180mcuD, sky130A, or y
 Corner = Annotated[str, typer.Option(help="Process corner: tt, ff, ss, sf or fs.")]
 Supply = Annotated[float | None, typer.Option(help="V; the technology's own when not given.")]
 Temperature = Annotated[float | None, typer.Option(help="Degrees Celsius; the technology's own when not given.")]
+NeuronLevel = Annotated[
+    Literal["behavioural", "cells", "transistor"],
+    typer.Option(help="Equations, equations with the cells' measured curves (software alone), or transistors."),
+]
 Bits = Annotated[int | None, typer.Option(min=2, max=16, help="Bits of every converter; exact when not given.")]
 MappedBits = Annotated[int, typer.Option(min=2, max=16, help="Bits of every converter.")]
 Jobs = Annotated[int, typer.Option(min=0, help="Parallel ngspice processes; 0: one per processor.")]
@@ -28,6 +32,10 @@ ChipSeed = Annotated[int | None, typer.Option(help="Root seed of a virtual chip;
 Sample = Annotated[int, typer.Option(min=0, help="Number of the virtual chip of that seed.")]
 Record = Annotated[Path | None, typer.Option(help="Calibration whose codes to use; that of this very design.")]
 AnyDialect = Annotated[Literal["ngspice", "xyce", "spectre"], typer.Option("--dialect", help="For which simulator.")]
+Converters = Annotated[
+    Literal["ideal", "transistor"],
+    typer.Option(help="As sources, or as transistors, whose gains are measured first."),
+]
 Given = Annotated[str, typer.Argument(help="Preset, neuron file (.toml), checkpoint, design or exported folder.")]
 
 

@@ -9,6 +9,7 @@ import typer
 from mtc_hw.cli_options import (
     AnyDialect,
     ChipSeed,
+    Converters,
     Corner,
     Duration,
     Given,
@@ -128,6 +129,7 @@ def netlist(
     temperature: Temperature = None,
     size: Size = SQUARE,
     whole: Annotated[bool, typer.Option("--whole", help="A network in one deck, with synapses and readout.")] = False,
+    converters: Converters = "ideal",
     seed: ChipSeed = None,
     sample: Sample = 0,
     record: Record = None,
@@ -139,13 +141,15 @@ def netlist(
 
     Example: mtc-hw netlist net/network.json --level transistor --dialect spectre --out deck
     """
+    from mtc_hw.converters import chosen_converters
     from mtc_hw.exports import decks_of, design_of
     from mtc_hw.netlist.export_folder import write_export
     from mtc_hw.sources import load_source
 
     source = load_source(given)
     design = design_of(source, bits, technology, size, seed, sample, record, corner, supply, temperature)
-    decks = decks_of(source, design, level, duration, whole=whole)
+    chosen = chosen_converters(converters, design, level)
+    decks = decks_of(source, design, level, duration, whole, chosen)
     paths = write_export(decks, design, level, dialect, out, source.neuron)
     values = {"decks": [str(path) for path in paths], "design_digest": design.digest, "dialect": dialect}
     emit(as_json, values, f"{len(paths)} deck{'s' if len(paths) > 1 else ''} for {dialect} in {out}")

@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from mtc_hw.errors import DataError
+from mtc_hw.freeze import sized
 from mtc_hw.hardware.converters import DEFAULT_SIZES, ConverterSizes
 from mtc_hw.hardware.dac import Dac
+from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.netlist.converter_views import Converters, check_level, drawn_dacs
 from mtc_hw.netlist.converters import Instance, bias_instance, converter_bits, converter_context
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.lint import lint
 from mtc_hw.netlist.render import common_context
 from mtc_hw.netlist.templates import render
+from mtc_hw.netlist.views import Level
 from mtc_hw.simulate.pool import Workers, simulate
 from mtc_hw.simulate.waveforms import Waveforms
 from mtc_hw.spec import Array
@@ -28,8 +33,12 @@ CURRENTS = ("i(vo)", "i(vsupply)")
 LOAD = 1e-9  # A out of a reference converter, which in use drives gates
 SYNAPSE_CURRENT = 1e-8  # A through a sign switch
 SUM = (0.1, 1.2, 0.1)  # V
+STRIDE = 4  # octaves between measured gains, which differ by less than a percent
 VERSION = 1
 REMEDY = "characterise the converter again"
+
+
+Choice = Literal["ideal", "transistor"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +233,33 @@ def measure_sign_switch(technology: Technology, sizes: ConverterSizes = DEFAULT_
         drop=np.array([run[name] - run.axis for name in wanted[:2]]),
         leak=np.array([run[name] for name in wanted[2:]]),
     )
+
+
+def transistor_converters(design: MappedDesign, sizes: ConverterSizes = DEFAULT_SIZES, jobs: int = 0) -> Converters:
+    """Converters of transistors for the decks of a design, each octave's gain measured now and taken out.
+
+    The gain here is the current over the code's, the mean of half and of full scale, where a mapped code of a split
+    converter is: leakage counts. Measured in seconds at every fourth octave and interpolated between. Raises
+    UnmappableError for a design of ideal converters, TechnologyError for a unit device off the technology's grid,
+    DataError when a run fails.
+    """
+    technology = sized(design.technology, [(sizes.width, sizes.length)])
+    load, gains = (design.cells.width, design.cells.length), {}
+    for dac in drawn_dacs(design):
+        octaves = sorted({*range(0, dac.octaves, STRIDE), dac.octaves})
+        codes = np.array([0.0, 2.0 ** (converter_bits(dac) - 1), dac.limits[1]])
+        record = measure_bias_dac(technology, dac, sizes, octaves, codes, load, jobs)
+        gain = (record.middle[:, 1:] / (record.step[:, None] * codes[1:])).mean(axis=1)
+        gains[dac] = tuple(np.interp(np.arange(dac.octaves + 1.0), record.octave, gain).tolist())
+    return Converters(technology, sizes, gains)
+
+
+def chosen_converters(choice: Choice, design: MappedDesign, level: Level, jobs: int = 0) -> Converters | None:
+    """What a deck is rendered with, None for ideal. Raises DeckError for transistors at the behavioural level."""
+    if choice == "ideal":
+        return None
+    check_level(level)
+    return transistor_converters(design, jobs=jobs)
 
 
 def save_converter(record: BiasDacRecord | ReferenceDacRecord | SignSwitchRecord, path: Path) -> None:

@@ -23,6 +23,7 @@ from mtc_hw.instrument import bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.montecarlo import network_chips, neuron_chips, regime_counts, write_table
+from mtc_hw.netlist.converter_views import Converters
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import Series, network_deck, own_deck
 from mtc_hw.netlist.solver import DRIVEN
@@ -79,16 +80,26 @@ def spec_of(source: Source) -> ModelSpec:
     return as_spec(dataclasses.replace(source.design, deviations=None))
 
 
-def decks_of(source: Source, design: MappedDesign, level: Level, duration: float, whole: bool) -> list[Deck]:
-    """A deck for each neuron, or one for the whole network; networks are driven by the task's test part."""
+def decks_of(
+    source: Source,
+    design: MappedDesign,
+    level: Level,
+    duration: float,
+    whole: bool,
+    converters: Converters | None = None,
+) -> list[Deck]:
+    """A deck for each neuron, or one for the whole network; networks are driven by the task's test part.
+
+    Converters are ideal unless given.
+    """
     if source.neuron is not None:
-        return [own_deck(design, source.neuron, level, duration)]
+        return [own_deck(design, source.neuron, level, duration, converters)]
     inputs, _ = _test_part(design, duration)
     if whole:
         spacing = input_spacing(design)
         end = (len(inputs) - 1) * spacing
-        return [network_deck(design, level, Series(inputs, spacing), end, SETTLED, DRIVEN[level])]
-    return layer_decks(design, level, inputs)
+        return [network_deck(design, level, Series(inputs, spacing), end, SETTLED, DRIVEN[level], converters)]
+    return layer_decks(design, level, inputs, converters)
 
 
 def _task_parts(design: MappedDesign) -> Split:

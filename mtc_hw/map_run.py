@@ -97,12 +97,11 @@ def map_source(source: Source, wishes: Wishes) -> Mapped:
             technology,
             wishes.mismatch,
             lambda width, length: cells_for(technology, width, length),
-            wishes.mapping.grid,
             wishes.aspect,
         )
         cells = size.cells
     else:
-        cells = cells_for(technology, wishes.width, length_of(wishes.width, wishes.aspect, wishes.mapping.grid))
+        cells = cells_for(technology, wishes.width, length_of(wishes.width, wishes.aspect, technology.grid))
     spec, options = spec_of(source), _for_heat(wishes, technology, cells)
     if wishes.adapt:
         design, changes = map_with_alternatives(spec, technology, cells, options)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,10 +14,12 @@ from mtc_hw.analysis.spikes import spike_times
 from mtc_hw.calibrate import apply, calibrate
 from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
+from mtc_hw.converters import Choice, chosen_converters
 from mtc_hw.courses import neuron_course
 from mtc_hw.errors import SpecError
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
+from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import Technology
@@ -33,6 +35,7 @@ from mtc_hw.simulate.waveforms import to_trace
 from mtc_hw.spec import Array, ModelSpec, Trace
 
 Trim = Literal["none", "nominal", "chip"]
+NeuronLevel = Literal["behavioural", "cells", "transistor"]
 ACCURACY = 1e-10  # relative tolerance of the software reference
 LONGEST = 1e7  # tau_m
 EXACT = MappingOptions(bits=None)
@@ -42,7 +45,7 @@ EXACT = MappingOptions(bits=None)
 class NeuronOptions:
     """How a neuron is put into the circuit."""
 
-    level: Level = "behavioural"
+    level: NeuronLevel = "behavioural"  # cells: in software, by the cells' measured curves and the untrimmed codes
     duration: float = 2000.0  # tau_m
     width: float = 4e-6  # m
     length: float = 4e-6  # m
@@ -50,11 +53,12 @@ class NeuronOptions:
     trim: Trim = "nominal"  # which chip's own DC sweeps set the codes, transistor level only
     seed: int | None = None  # of the virtual chip; None: no mismatch
     sample: int = 0
+    converters: Choice = "ideal"
 
 
 @dataclass(frozen=True, eq=False)
 class NeuronRun:
-    """What software and circuit did; the circuit's part is empty when its run failed."""
+    """What software and circuit did; the circuit's part is empty when its run failed, or none was asked for."""
 
     software: Trace  # of the neuron as the file says, accurate integration
     software_spikes: Array  # tau_m
@@ -62,26 +66,34 @@ class NeuronRun:
     circuit: Trace | None
     circuit_spikes: Array
     circuit_regime: Regime | None
-    comparison: Comparison | None
-    outcome: Outcome
-    deck: Deck
+    comparison: Comparison | None  # with the software: of the circuit, or at the level of cells of these
+    outcome: Outcome | None
+    deck: Deck | None
     design: MappedDesign
+    cells: Trace | None = None  # of the design by its cells' curves, accurate; None at the behavioural level
+    cells_spikes: Array = field(default_factory=lambda: np.empty(0))
+    cells_regime: Regime | None = None
+    comparison_cells: Comparison | None = None  # of the transistors with the cells
 
-    def to_json(self, deck: Path) -> dict[str, object]:
-        regime = None if self.circuit_regime is None else str(self.circuit_regime)
+    def to_json(self, deck: Path | None) -> dict[str, object]:
+        said = {"outcome": None, "reason": ""}
+        if self.outcome is not None:
+            said = {"outcome": self.outcome.status, "reason": self.outcome.reason}
+        comparisons = {"comparison": self.comparison, "comparison_cells": self.comparison_cells}
+        cells = _seen(self.cells_spikes, self.cells_regime)
         return {
-            "software": {"spike_times": self.software_spikes.tolist(), "regime": self.software_regime},
-            "circuit": {
-                "spike_times": self.circuit_spikes.tolist(),
-                "regime": regime,
-                "outcome": self.outcome.status,
-                "reason": self.outcome.reason,
-            },
-            "comparison": None if self.comparison is None else self.comparison.to_json(),
-            "deck": str(deck),
+            "software": _seen(self.software_spikes, self.software_regime),
+            "cells": None if self.cells is None else cells,
+            "circuit": _seen(self.circuit_spikes, self.circuit_regime) | said,
+            **{name: None if each is None else each.to_json() for name, each in comparisons.items()},
+            "deck": None if deck is None else str(deck),
             "design_digest": self.design.digest,
-            "deck_digest": self.deck.digest,
+            "deck_digest": None if self.deck is None else self.deck.digest,
         }
+
+
+def _seen(spikes: Array, regime: Regime | None) -> dict[str, object]:
+    return {"spike_times": spikes.tolist(), "regime": None if regime is None else str(regime)}
 
 
 def with_current(neuron: NeuronFile, current: float | None) -> NeuronFile:
@@ -103,7 +115,7 @@ def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOpt
     spec = bare_spec(neuron)
     nominal = map_spec(spec, technology, cells, options.mapping)
     chip = nominal if options.seed is None else perturb(nominal, options.seed, options.sample)
-    if options.level == "behavioural" or options.trim == "none":
+    if options.level != "transistor" or options.trim == "none":
         return chip
     plan = load_plan("dc")
     measured = chip if options.trim == "chip" else nominal
@@ -117,18 +129,41 @@ def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOption
     if not (math.isfinite(options.duration) and 0 < options.duration <= LONGEST):
         raise SpecError(f"duration is {options.duration}; it must be above 0 and at most {LONGEST:g} tau_m")
     design = neuron_design(neuron, technology, options, run)
-    deck = own_deck(design, neuron, options.level, options.duration)
+    end = options.duration
+    level: Level = "transistor" if options.level == "transistor" else "behavioural"
+    converters = chosen_converters(options.converters, design, level, jobs=1)
+    software = integrate(neuron.neurons, neuron.stimulus, end, neuron.initial, rtol=ACCURACY)
+    nothing = NeuronRun(software, *observe(software, neuron, end), None, np.empty(0), None, None, None, None, design)
+    if options.level == "behavioural":
+        return _with_circuit(nothing, neuron, own_deck(design, neuron, "behavioural", end, converters), run)
+    cells = faithful(design, neuron, end)
+    spikes, regime = observe(cells, neuron, end)
+    found = dataclasses.replace(nothing, cells=cells, cells_spikes=spikes, cells_regime=regime)
+    if options.level == "cells":
+        return dataclasses.replace(found, comparison=compare_traces(software, cells, stimulus=neuron.stimulus))
+    return _with_circuit(found, neuron, own_deck(design, neuron, "transistor", end, converters), run)
+
+
+def _with_circuit(found: NeuronRun, neuron: NeuronFile, deck: Deck, run: Runner) -> NeuronRun:
+    """The run with what the circuit does, compared with the rest."""
     outcome = run([deck])[0]
-    software = integrate(neuron.neurons, neuron.stimulus, options.duration, neuron.initial, rtol=ACCURACY)
-    software_spikes, software_regime = observe(software, neuron, options.duration)
     if outcome.waveforms is None:
-        nothing = np.empty(0)
-        return NeuronRun(software, software_spikes, software_regime, None, nothing, None, None, outcome, deck, design)
-    circuit = to_trace(outcome.waveforms, design, 0)
-    comparison = compare_traces(software, circuit, stimulus=neuron.stimulus)
-    spikes, regime = observe(circuit, neuron, options.duration)
-    return NeuronRun(
-        software, software_spikes, software_regime, circuit, spikes, regime, comparison, outcome, deck, design
+        return dataclasses.replace(found, outcome=outcome, deck=deck)
+    circuit = to_trace(outcome.waveforms, found.design, 0)
+    spikes, regime = observe(circuit, neuron, float(found.software.time[-1]))
+    comparison, comparison_cells = (
+        None if each is None else compare_traces(each, circuit, stimulus=neuron.stimulus)
+        for each in (found.software, found.cells)
+    )
+    return dataclasses.replace(
+        found,
+        circuit=circuit,
+        circuit_spikes=spikes,
+        circuit_regime=regime,
+        comparison=comparison,
+        comparison_cells=comparison_cells,
+        outcome=outcome,
+        deck=deck,
     )
 
 
@@ -138,9 +173,17 @@ def observe(trace: Trace, neuron: NeuronFile, duration: float) -> tuple[Array, R
     return spikes, classify(spikes, duration, neuron.stimulus, float(trace.voltage[-1, 0]))
 
 
+def faithful(design: MappedDesign, neuron: NeuronFile, duration: float) -> Trace:
+    """What the design's transistors do by their cells' measured curves, integrated accurately."""
+    return _integrated(as_cells(design), neuron, duration)
+
+
 def meant(design: MappedDesign, neuron: NeuronFile, duration: float) -> Trace:
     """What the codes, and the chip's deviations, mean: the design's own equations, integrated accurately."""
-    spec = as_spec(design)
+    return _integrated(as_spec(design), neuron, duration)
+
+
+def _integrated(spec: ModelSpec, neuron: NeuronFile, duration: float) -> Trace:
     stimulus = neuron.stimulus.shifted(float(spec.bias[0]))
     return integrate(spec.neurons, stimulus, duration, neuron.initial, rtol=ACCURACY)
 

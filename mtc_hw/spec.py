@@ -65,13 +65,93 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
+class CellEffects:
+    """What a circuit's transconductors do beside the equations of `Neurons`, for N neurons. With them these are
+
+        dV/dt         = I (1 - t_I V) + sum_x J_x (1 + c_x (U_x + r_x) / 2 - t_x V) - h_V V
+        J_x           = sign_x alpha_x tanh(s_x (U_x - delta_x - b_x V)) + j_x    x an element
+        J_leak        = g L(V_rest - V) + j_leak                                  and the leak, of which U_leak = V
+        tau_y dU_y/dt = (F(V - U_y + o_y) + j_y) (1 + c_y (V + U_y) / 2 - t_y U_y) p / q_y - h_y U_y
+        lag_y dq_y/dt = p - q_y,   p = exp(V)                                 lag_y = 0 means q_y = p
+
+    with s the sharpness, b the output shift, j the constant, c the common-mode factor, t the tilt, h the conductance
+    and r the reference. The lag is that of a filter's tail nodes, which follow a rising V at once, with charge out of the output's mirror,
+    and fall only as fast as the bias discharges them: each spike so adds to a filter of some pA.
+    L and F are A [(1 + e) tanh k(x-d) + (1 - e) tanh k(x+d)] of each neuron's own, with the slope k, the shift d, the
+    skew e and A as in `Curve`; leak_curve and filter_curve of `Neurons` are then only what its circuit is meant to be.
+    Voltages in unit voltages, currents in I_u; a filter's constant is in
+    unit voltages and its conductance a number. From `hardware.cells.Cell`, see `hardware.faithful.as_cells`.
+    """
+
+    sharpness: Array  # (4, N), > 0: one unit voltage over the element's own tanh scale
+    output_shift: Array  # (4, N): by how much of V the element's delta moves
+    slope: Array  # (4, N), > 0: k of the leak's, fast, slow and ultraslow filter's curve
+    shift: Array  # (4, N), >= 0: d of these
+    skew: Array  # (4, N): e of these
+    constant: Array  # (8, N): elements, leak, filters
+    common_mode: Array  # (8, N)
+    tilt: Array  # (8, N): how the output current falls with the output voltage, relative
+    reference: Array  # (5, N): voltage at the other input of elements and leak
+    conductance: Array  # (4, N): of all outputs at V together, and of each filter's own
+    lag: Array  # (3, N), >= 0, tau_m: capacitance of a filter's tail nodes over its bias
+    input_tilt: Array  # (N,): of the input transconductors
+
+    def __post_init__(self) -> None:
+        n = np.shape(self.sharpness)[-1] if np.ndim(self.sharpness) == 2 else 0
+        for name, rows in EFFECT_ROWS.items():
+            shape = (n,) if rows == 0 else (rows, n)
+            object.__setattr__(self, name, frozen(getattr(self, name), shape, f"cells.{name}"))
+        for name in ("sharpness", "slope", "shift", "lag"):
+            values, least = getattr(self, name), name in ("shift", "lag")
+            wrong = values < 0 if least else values <= 0
+            if wrong.any():
+                where = tuple(int(i) for i in np.argwhere(wrong)[0])
+                rule = "must be >= 0" if least else "must be > 0"
+                raise SpecError(f"cells.{name}{list(where)} is {getattr(self, name)[where]:g}; it {rule}")
+
+    @property
+    def count(self) -> int:
+        return int(self.sharpness.shape[1])
+
+    @property
+    def amplitude(self) -> Array:
+        """A of leak and filters, (4, N), so that each curve's slope at zero is one."""
+        return np.asarray(np.cosh(self.slope * self.shift) ** 2 / (2.0 * self.slope))
+
+    def take(self, index: int) -> "CellEffects":
+        """Those of the one neuron at `index`."""
+        return CellEffects(**{name: getattr(self, name)[..., index : index + 1] for name in EFFECT_ROWS})
+
+
+TAIL_SLOPE = 1.0
+"""Per unit voltage: how sharply a follower's tail goes over from rising with V to falling with the bias."""
+
+EFFECT_ROWS = {
+    "sharpness": len(ELEMENTS),
+    "output_shift": len(ELEMENTS),
+    "slope": 1 + len(FILTERS),
+    "shift": 1 + len(FILTERS),
+    "skew": 1 + len(FILTERS),
+    "constant": len(ELEMENTS) + 1 + len(FILTERS),
+    "common_mode": len(ELEMENTS) + 1 + len(FILTERS),
+    "tilt": len(ELEMENTS) + 1 + len(FILTERS),
+    "reference": len(ELEMENTS) + 1,
+    "conductance": 1 + len(FILTERS),
+    "lag": len(FILTERS),
+    "input_tilt": 0,
+}
+"""Rows of each array of `CellEffects`; 0: one number a neuron."""
+
+
+@dataclass(frozen=True, eq=False)
 class Neurons:
     """N multi-timescale conductance neurons (arXiv:2605.11835, after Ribar and Sepulchre, IEEE TCAS-I 66(8), 2019).
 
         dV/dt            = I - g L(V - V_rest) + sum_x sign_x alpha_x tanh(U_x - delta_x)
         tau_y dU_y/dt    = F(V - U_y + o_y)          y in fast, slow, ultraslow; tau_fast = 0 means U_fast = V
 
-    L and F are the identity, or the wide-range OTA's `Curve`. An element with alpha = 0 is absent.
+    L and F are the identity, or the wide-range OTA's `Curve`. An element with alpha = 0 is absent. With `cells` these
+    are the neurons of a circuit: the equations of `CellEffects` hold.
     """
 
     alpha: Array  # (4, N), >= 0
@@ -82,6 +162,7 @@ class Neurons:
     offset: Array = field(default_factory=lambda: np.empty(0))  # (3, N), o_y; zeros when omitted
     leak_curve: Curve | None = None  # None: linear
     filter_curve: Curve | None = None  # None: linear
+    cells: CellEffects | None = None  # None: ideal transconductors
 
     def __post_init__(self) -> None:
         n = np.shape(self.alpha)[-1] if np.ndim(self.alpha) == 2 else 0
@@ -104,6 +185,8 @@ class Neurons:
         self._check(self.tau[:1] < 0, "tau", self.tau, "must be >= 0 (0: instantaneous)")
         self._check(np.vstack([np.zeros((1, n), bool), self.tau[1:] <= 0]), "tau", self.tau, "must be > 0")
         self._check(self.leak <= 0, "leak", self.leak, "must be > 0")
+        if self.cells is not None and self.cells.count != n:
+            raise SpecError(f"cells are those of {self.cells.count} neurons, there are {n}")
 
     @staticmethod
     def _check(wrong: NDArray[np.bool_], name: str, values: Array, rule: str) -> None:
@@ -120,7 +203,14 @@ class Neurons:
     def take(self, index: int) -> "Neurons":
         """The one neuron at `index`, as a population of one."""
         arrays = ("alpha", "delta", "tau", "leak", "rest", "offset")
-        return dataclasses.replace(self, **{a: getattr(self, a)[..., index : index + 1] for a in arrays})
+        cells = None if self.cells is None else self.cells.take(index)
+        return dataclasses.replace(
+            self, **{a: getattr(self, a)[..., index : index + 1] for a in arrays}, cells=cells
+        )
+
+    def ideal(self) -> "Neurons":
+        """The same without the circuit's effects."""
+        return dataclasses.replace(self, cells=None)
 
 
 @dataclass(frozen=True)
@@ -217,7 +307,9 @@ class ModelSpec:
             if self.readout is None
             else {"readout.weights": self.readout.weights, "readout.offset": self.readout.offset}
         )
-        return neurons | {"weights": self.weights, "bias": self.bias} | readout
+        own = self.neurons.cells
+        cells = {} if own is None else {f"cells.{name}": getattr(own, name) for name in EFFECT_ROWS}
+        return neurons | cells | {"weights": self.weights, "bias": self.bias} | readout
 
     def header(self) -> dict[str, object]:
         """Everything that is not an array, as JSON values."""

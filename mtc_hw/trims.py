@@ -46,9 +46,11 @@ def match(
     for neuron in map(int, np.flatnonzero(measurable)):
         offsets = np.zeros(len(FILTERS))
         for branch in reversed(np.flatnonzero(design.present[:, neuron])):
+            if wanted.bias[branch, neuron] == 0.0:
+                continue  # an OTA that is off gives nothing to measure
             gain, crossing = _fit(design, target, int(branch), neuron, seen)
-            if wanted.bias[branch, neuron] == 0.0 or gain <= 0.0:
-                continue  # an OTA that is off, or beyond what its knobs can mend, says nothing about them
+            if gain <= 0.0:
+                continue  # beyond what its knobs can mend
             if branch > LEAK:
                 row = branch - LEAK - 1
                 offsets[row] = OUTPUT - crossing

@@ -13,6 +13,8 @@ import pytest
 from minipdk import write_pdk, write_record
 
 from mtc_hw.cli import app, main
+from mtc_hw.hardware.design_file import load_design
+from mtc_hw.netlist.readback import with_deck
 from mtc_hw.neuron_file import preset_names
 
 COMMANDS = {
@@ -94,6 +96,8 @@ def test_a_wrong_neuron_file_is_one_line_and_exit_2(capsys, tmp_path, fault, sai
         (["neuron", "tonic", "--level", "analog"], "'analog' is not one of"),
         (["neuron", "tonic", "--technology", "tin"], "no technology 'tin'; there are: generic"),
         (["neuron", "tonic", "--corner", "typical"], "there is no corner 'typical'; there are: tt, ff, ss, sf, fs"),
+        (["netlist", "tonic", "--level", "behavioural", "--converters", "transistor"], "for the transistor level"),
+        (["neuron", "tonic", "--level", "transistor", "--converters", "transistor"], "map with --bits 8"),
         (["netlist", "tonic", "--supply", "9"], "supply 9 is outside 1.5 to 2.2 V"),
         (["map", "missing.json"], "'missing.json' is no preset"),
         (["netlist", "tonic", "--duration", "inf"], "must be finite"),
@@ -208,6 +212,22 @@ def test_an_exported_folder_maps_to_the_same_design(capsys, tmp_path, dialect):
     code, out, err = call(capsys, "map", tmp_path / "d", "--out", tmp_path / "m")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert re.search(r"d/codes\.csv:\d+: neuron 0 'leak' 'bias': code is 9\d+; the converter has 0 to 255", err)
+
+
+def test_converters_of_transistors_hold_the_same_codes(capsys, tmp_path):
+    arguments = ["netlist", "tonic", "--duration", 50]
+    ideal, drawn = (
+        call_json(capsys, *arguments, "--converters", each, "--out", tmp_path / each)
+        for each in ("ideal", "transistor")
+    )
+    assert ideal["design_digest"] == drawn["design_digest"]
+    known = load_design(tmp_path / "ideal" / "design.json")
+    texts = [Path(each["decks"][0]).read_text() for each in (ideal, drawn)]
+    assert [with_deck(known, text).digest for text in texts] == [known.digest] * 2
+    assert re.findall(r"^\.subckt (\w*dac\w*)", texts[1], re.MULTILINE) == [
+        "bias_dac", "offset_dac", "bias_dac_8", "split_bias_dac_8_12", "reference_dac",
+    ]  # fmt: skip
+    assert "whatever the level: bias_dac, offset_dac." in (tmp_path / "transistor" / "README.md").read_text()
 
 
 def test_a_deck_with_commands_in_it_is_refused(capsys, tmp_path):

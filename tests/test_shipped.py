@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtc_hw.calibrate import apply, bench, calibrate, load_plan, load_record
+from mtc_hw.calibrate import apply, calibrate, load_record
+from mtc_hw.calibration_plan import load_plan
 from mtc_hw.checkpoint import load_training
+from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.unit import SQUARE
+from mtc_hw.instrument import bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.export import from_spec
 from mtc_hw.model.options import load_recipe, options_from
@@ -18,7 +21,7 @@ from mtc_hw.model.robustness import robustness
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.resources import folder
-from mtc_hw.simulate.network import layer_prediction, run_layers
+from mtc_hw.simulate.network import run_networks
 from mtc_hw.sources import load_source
 
 BURN_IN, SAMPLES = 250, 1250
@@ -62,6 +65,19 @@ def test_a_recipe_s_network_is_what_its_record_says(recipe):
     assert said["series_digest"] == mackey_glass_split().digest()
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_s_network_maps_and_its_codes_mean_it(recipe):
+    source = load_source(f"mackey-glass-{recipe}")
+    spec, design = source.spec, design_of(source, bits=8, technology="generic", size=SQUARE)
+    meant = as_spec(design)
+    for got, wanted in ((meant.weights, spec.weights), (meant.readout.weights, spec.readout.weights)):
+        assert (
+            np.abs(got - wanted).max() <= 0.0045 * np.abs(wanted).max()
+        )  # half of one part in 127, and a gain's fall
+    assert meant.readout.tau == pytest.approx(spec.readout.tau, rel=0.005)
+    assert meant.neurons.alpha == pytest.approx(spec.neurons.alpha, abs=0.01)
+
+
 def test_the_sparse_network_is_sparse_and_uses_its_neurons():
     said = load_training(folder("models") / "networks" / "mackey-glass-sparse")
     assert said["s_comp"] > 0.95 and said["silent"] < 0.15 * 128
@@ -80,18 +96,21 @@ def test_the_robust_network_stands_mismatch():
 @pytest.mark.slow
 def test_the_behavioural_network_is_as_good_as_its_codes(design, runner):
     codes = score(run_spec(as_spec(design), INPUTS[:SAMPLES]).prediction[:, 0])
-    layer = run_layers([design], "behavioural", INPUTS[:SAMPLES], runner)[0]
-    assert layer.failed == ()
-    assert score(layer_prediction(design, layer, as_spec(design).readout)[:, 0]) == pytest.approx(codes, abs=0.01)
+    found = run_networks([design], "behavioural", INPUTS[:SAMPLES], runner)[0]
+    assert found.failed == ()
+    print("behavioural", score(found.prediction[:, 0]), codes)
+    assert score(found.prediction[:, 0]) == pytest.approx(codes, abs=0.01)
 
 
 @pytest.mark.slow
 def test_the_trimmed_transistor_network_still_predicts(design, runner):
-    plan = load_plan("dc")
-    trimmed = apply(calibrate(design, NETWORK.spec, bench(design, "transistor", plan, runner), plan), design)
-    layer = run_layers([trimmed], "transistor", INPUTS[:SAMPLES], runner)[0]
-    assert layer.failed == ()
-    assert score(layer_prediction(trimmed, layer, as_spec(trimmed).readout)[:, 0]) > 0.9
+    plan, course = load_plan("dc"), task_course(NETWORK.spec, mackey_glass_split())
+    instrument = bench(design, "transistor", plan, runner, course)
+    trimmed = apply(calibrate(design, NETWORK.spec, instrument, plan, course), design)
+    found = run_networks([trimmed], "transistor", INPUTS[:SAMPLES], runner)[0]
+    assert found.failed == ()
+    print("transistor", score(found.prediction[:, 0]))
+    assert score(found.prediction[:, 0]) > 0.9
 
 
 @pytest.mark.slow
@@ -99,7 +118,8 @@ def test_the_reference_calibration_can_be_made_again(runner):
     source = load_source("tonic")
     nominal, plan = design_of(source, bits=8, technology="generic", size=SQUARE), load_plan("dc")
     chip = perturb(nominal, seed=1, sample=0)
-    record = calibrate(nominal, spec_of(source), bench(chip, "transistor", plan, runner), plan)
+    course = neuron_course(source.neuron)
+    record = calibrate(nominal, spec_of(source), bench(chip, "transistor", plan, runner, course), plan, course)
     shipped = load_record(folder("calibration") / "records" / "tonic-4x4um-seed-1-chip-0.json")
     for name in ("bias_code", "reference_code", "offset_code"):
         np.testing.assert_array_equal(getattr(record, name), getattr(shipped, name))

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from mtc_hw.characterise.bench import Bench, open_bench
 from mtc_hw.characterise.small_signal import capacitances
+from mtc_hw.characterise.tail import BIASES, tail_capacitance
 from mtc_hw.characterise.transfer import FILTER_BIAS, LEAK_BIAS, cell, curve, sweep, unit_voltage
 from mtc_hw.hardware.cells import MEASURED, Cells
 from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.resources import folder
 
-FORMAT, VERSION = "mtc_hw cells", 3
+FORMAT, VERSION = "mtc_hw cells", 4
 
 
 def cells_for(technology: Technology, width: float, length: float) -> Cells:
@@ -65,4 +66,6 @@ def measure(bench: Bench) -> Cells:
         filter_curve=curve(measured["wide_ota"], FILTER_BIAS),
         input_parasitic=inputs,
         output_parasitic=outputs,
+        tail_bias=BIASES,
+        tail_capacitance=tail_capacitance(bench, unit),
     )

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mtc_hw.characterise.bench import Bench, Column, Level
-from mtc_hw.hardware.cells import DEVICES, MEASURED, Cell
+from mtc_hw.hardware.cells import DEVICES, MEASURED, Cell, skewed
 from mtc_hw.spec import Array, Curve
 
 BIASES = np.array([1e-12, 3e-12, 1e-11, 3e-11, 1e-10, 3e-10, 1e-9, 2e-9, 4e-9, 1e-8, 3e-8])  # A
@@ -36,20 +36,32 @@ WIRINGS = (
     ("ref", "upper", "in"),
 )
 OFF = 0.1  # V below its threshold a synapse is off
-# gain, offset, constant, unit, slope, shift, conductance, tilt, common_mode; voltages in V
+# by QUANTITIES; voltages in V
 START = {
-    "ota": (1.0, 0.0, 0.0, 0.065, 1.0, 0.0, 0.0, 0.0, 0.0),
-    "wide_ota": (0.3, 0.0, 0.0, 0.065, 0.45, 1.4, 0.0, 0.0, 0.0),
+    "ota": (1.0, 0.0, 0.0, 0.065, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "wide_ota": (0.3, 0.0, 0.0, 0.065, 0.45, 1.4, 0.0, 0.0, 0.0, 0.0, 0.0),
     # Not 0: at the kink, where points of the sweep are, the search for the offset would stick.
-    "synapse": (1.0, -1e-3, 0.0, 0.065, 1.0, 0.0, 0.0, 0.0, 0.0),
+    "synapse": (1.0, -1e-3, 0.0, 0.065, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
 }
-QUANTITIES = ("gain", "offset", "constant", "unit", "slope", "shift", "conductance", "tilt", "common_mode")
+QUANTITIES = (
+    "gain",
+    "offset",
+    "constant",
+    "unit",
+    "slope",
+    "shift",
+    "skew",
+    "conductance",
+    "tilt",
+    "common_mode",
+    "output_shift",
+)
 FREE = {
-    "ota": ("gain", "offset", "constant", "unit", "conductance", "tilt", "common_mode"),
-    "wide_ota": ("gain", "offset", "constant", "slope", "shift", "conductance", "tilt", "common_mode"),
+    "ota": ("gain", "offset", "constant", "unit", "conductance", "tilt", "common_mode", "output_shift"),
+    "wide_ota": ("gain", "offset", "constant", "slope", "shift", "skew", "conductance", "tilt", "common_mode"),
     "synapse": ("gain", "offset", "unit", "tilt", "common_mode"),
 }
-SCALE = {"offset": 0.01, "unit": 0.05}
+SCALE = {"offset": 0.01, "unit": 0.05, "output_shift": 0.01}
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,8 @@ def _fit(sweeps: Sweeps, kind: str, bias: float, unit: float) -> dict[str, float
 
 def _current(form: dict[str, float], kind: str, inp: Array, inn: Array, out: Array) -> Array:
     """Output current per bias; see `Cell`."""
-    shape = Curve(form["slope"], form["shift"])((inp - inn - form["offset"]) / form["unit"])
+    offset = form["offset"] + form["output_shift"] * out
+    shape = skewed(Curve(form["slope"], form["shift"]), form["skew"], (inp - inn - offset) / form["unit"])
     core = form["gain"] * (np.maximum(shape, 0.0) if kind == "synapse" else shape) + form["constant"]
     common = 1.0 + form["common_mode"] * (inp + inn) / 2.0
     return np.asarray(core * common - (form["conductance"] + form["tilt"] * core) * out)

@@ -7,7 +7,7 @@ import numpy as np
 
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.converters import DEFAULT_SIZES, ConverterSizes, Kind, converter_area, string_area
-from mtc_hw.hardware.dac import Dac
+from mtc_hw.hardware.dac import Codes, Dac
 from mtc_hw.hardware.design import BRANCHES, LEAK, SUM_BIAS, MappedDesign, row_gain
 from mtc_hw.hardware.library import library_cell
 from mtc_hw.spec import Array, RectifiedTanh
@@ -110,14 +110,14 @@ def _device_area(design: MappedDesign) -> float:
     )
 
 
-def _bias_converters(design: MappedDesign) -> Iterator[tuple[Dac, Array]]:
-    """Every bias converter's kind with the currents, A, that those of this kind are set to."""
-    bias = design.bias()
-    yield design.bias_dac, bias[: LEAK + 1][design.present[: LEAK + 1]]
-    yield design.filter_dac, bias[LEAK + 1 :][design.present[LEAK + 1 :]]
-    yield design.pole_dac, np.tile(design.pole_dac.decode(design.pole_code), len(design.readout_offset))
-    for dac, code in ((design.input_dac, design.input_code), (design.readout_dac, design.readout_code)):
-        yield dac, np.abs(dac.decode(code[code != 0]))
+def _bias_converters(design: MappedDesign) -> Iterator[tuple[Dac, Codes]]:
+    """Every bias converter's kind with the codes, without sign, of those of this kind."""
+    code, here = design.bias_code, design.present
+    yield design.bias_dac, code[: LEAK + 1][here[: LEAK + 1]]
+    yield design.filter_dac, code[LEAK + 1 :][here[LEAK + 1 :]]
+    yield design.pole_dac, np.tile(design.pole_code, len(design.readout_offset))
+    for dac, signed in ((design.input_dac, design.input_code), (design.readout_dac, design.readout_code)):
+        yield dac, np.abs(signed[signed != 0])
 
 
 def magnitude_bits(dac: Dac) -> int | None:
@@ -129,7 +129,7 @@ def _converter_area(design: MappedDesign, sizes: ConverterSizes) -> float:
     """An ideal converter has none. All references share one string of resistors."""
     string = string_area(sizes)
     offsets, references = int((design.offset_code != 0).sum()), int(design.present[: LEAK + 1].sum())
-    used: list[tuple[Kind, Dac, int]] = [("bias", dac, len(values)) for dac, values in _bias_converters(design)]
+    used: list[tuple[Kind, Dac, int]] = [("bias", dac, len(codes)) for dac, codes in _bias_converters(design)]
     used += [("sign", design.readout_dac, int((design.readout_code != 0).sum()))]
     used += [(kind, design.offset_dac, offsets) for kind in ("bias", "sign")]
     used += [("reference", design.reference_dac, references)]
@@ -142,19 +142,28 @@ def _converter_area(design: MappedDesign, sizes: ConverterSizes) -> float:
 
 
 def _converter_power(design: MappedDesign, sizes: ConverterSizes) -> tuple[Item, ...]:
-    """What transistor-level bias converters draw beside the current that they give. Ideal ones draw nothing else."""
+    """What transistor-level converters draw beside the currents that they give. Ideal ones draw nothing else."""
     extra = 0.0
-    for dac, values in _bias_converters(design):
-        if (bits := magnitude_bits(dac)) is None:
+    for dac, codes in _bias_converters(design):
+        if dac.bits is None:
             return ()
-        extra += len(values) * (sizes.reference_units + 2.0**bits - 1.0) * dac.lsb - float(values.sum())
+        fine, step = dac.fine(codes), dac.step(codes)
+        extra += float((sizes.reference_units * dac.lsb + fine * (dac.lsb - step)).sum())
+    low, high = design.reference_dac.limits
+    string = (high - low + 1.0) * design.reference_dac.lsb / sizes.string_resistance
     return (
         Item(
             "converter power",
             design.technology.supply * extra,
             "W",
-            f"V_dd sum (({sizes.reference_units} + 2^bits - 1) lsb - I_b): of transistor-level bias converters, the "
-            "reference and what the code does not pass; on top of the power, which counts I_b alone",
+            f"V_dd sum ({sizes.reference_units} lsb + fine code (lsb - lsb / 2^octave)): of transistor-level bias "
+            "converters, reference and what the splitter drops; on top of the power, which counts I_b alone",
+        ),
+        Item(
+            "string power",
+            design.technology.supply * string,
+            "W",
+            "V_dd 2^bits lsb / R: the references' string of resistors, one for the chip; on top of the power",
         ),
     )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from mtc_hw.hardware.library import library_cell
 from mtc_hw.spec import Array, Curve
@@ -18,10 +19,11 @@ class Cell:
     """One transconductor as a closed form, fitted to DC sweeps at each bias, voltages taken from the analog ground:
 
         I(out) / I_b = core (1 + common_mode (V(inp) + V(inn)) / 2) - (conductance + tilt core) V(out)
-        core         = gain shape((V(inp) - V(inn) - offset) / unit) + constant
+        core         = gain shape((V(inp) - V(inn) - offset - output_shift V(out)) / unit) + constant
 
     `shape` is Curve(slope, shift): of a plain OTA and of a synapse Curve(1, 0), which is tanh; a synapse's is 0 where
-    it is negative. A wide OTA's unit is that of all, and its slope and shift move with the bias.
+    it is negative. A wide OTA's unit is that of all, and its slope and shift move with the bias; its half at +shift is
+    larger by skew and the other smaller, since its bump hangs on one side.
 
     The sensitivities are those of ln(gain), offset and constant to each device's threshold shift and relative width,
     by finite difference: a virtual chip's OTA follows from its devices' draws. What a wide OTA's current mirror adds
@@ -36,9 +38,11 @@ class Cell:
     unit: Array  # (K,) V
     slope: Array  # (K,)
     shift: Array  # (K,) unit voltages
+    skew: Array  # (K,)
     conductance: Array  # (K,) 1/V: S of output conductance per A of bias at zero output current
     tilt: Array  # (K,) 1/V: further S per A of output current
     common_mode: Array  # (K,) 1/V
+    output_shift: Array  # (K,): offset per output voltage, by the pair's own output conductance; a plain OTA's
     residual: Array  # (K,) rms of the fit, A per A of bias
     gain_per_threshold: Array  # (devices,) 1/V
     gain_per_width: Array  # (devices,)
@@ -48,9 +52,13 @@ class Cell:
     constant_per_width: Array  # (devices,)
 
     def at(self, quantity: str, bias: Array) -> Array:
-        """A quantity at a bias current, linear in log(bias), constant outside the measured range."""
+        """A quantity at a bias current, monotone cubic in log(bias), constant outside the measured range.
+
+        Straight lines would miss off-currents, whose share grows as 1 / bias, by 1 % of a bias of some pA.
+        """
         values: Array = getattr(self, quantity)
-        return np.interp(np.log(np.maximum(bias, 1e-30)), np.log(self.bias), values)
+        inside = np.clip(bias, self.bias[0], self.bias[-1])
+        return np.asarray(PchipInterpolator(np.log(self.bias), values)(np.log(inside)))
 
     def gain_at(self, bias: Array) -> Array:
         return self.at("gain", bias)
@@ -68,10 +76,18 @@ class Cell:
         def at(quantity: str) -> float:
             return float(self.at(quantity, np.array(bias)))
 
-        shape = Curve(at("slope"), at("shift"))((inp - inn - at("offset")) / at("unit"))
+        offset = at("offset") + at("output_shift") * out
+        shape = skewed(Curve(at("slope"), at("shift")), at("skew"), (inp - inn - offset) / at("unit"))
         core = at("gain") * (np.maximum(shape, 0.0) if self.rectified else shape) + at("constant")
         common = 1.0 + at("common_mode") * (inp + inn) / 2.0
         return np.asarray(bias * (core * common - (at("conductance") + at("tilt") * core) * out))
+
+
+def skewed(curve: Curve, skew: float, x: Array) -> Array:
+    """A [(1 + skew) tanh k(x-d) + (1 - skew) tanh k(x+d)]."""
+    k, d = curve.slope, curve.shift
+    low, high = np.tanh(k * (x - d)), np.tanh(k * (x + d))
+    return np.asarray(curve.amplitude * ((1.0 + skew) * low + (1.0 - skew) * high))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +105,5 @@ class Cells:
     filter_curve: Curve  # and at the filters' much smaller bias
     input_parasitic: Array  # (3,) F: a plain OTA's, a wide OTA's and a synapse's input
     output_parasitic: Array  # (3,) F: their outputs
+    tail_bias: Array  # (K,) A, increasing
+    tail_capacitance: Array  # (K,) F, of a wide OTA as a slow follower: what makes the lag of `spec.CellEffects`

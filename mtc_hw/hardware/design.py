@@ -52,6 +52,7 @@ class MappedDesign:
     readout_code: Codes  # (outputs, N)
     readout_offset: Array  # (outputs,)
     readout_unit: float  # A that a synapse at its full output sends for a weight of one
+    readout_span: float  # unit voltages of the low-pass's output that are read as a prediction of one
     pole_code: Codes  # (4,), of the readout's low-pass; empty without a readout
     pole_capacitor: Array  # (4,) F, drawn
     bias_dac: Dac  # A, for the elements and the leak
@@ -115,11 +116,6 @@ class MappedDesign:
         """What the low-pass's transconductors give, A per unit voltage, (4,)."""
         bias = self.pole_dac.decode(self.pole_code)
         return bias * self.cells.wide_ota.gain_at(bias)
-
-    @property
-    def readout_span(self) -> float:
-        """Unit voltages of the low-pass's output for a prediction of one."""
-        return float(self.readout_unit / self.pole_current[0])
 
     @property
     def readout_tau(self) -> float:
@@ -279,5 +275,7 @@ def _readout(design: MappedDesign, current: Array) -> Readout | None:
     """`current` (outputs, N) is what the synapses give at their full output, A."""
     if not len(design.readout_offset):
         return None
-    weights = np.sign(design.readout_code) * current / design.readout_unit
-    return Readout(weights, design.readout_offset, design.readout_tau / design.scale.second)
+    unit = float(design.pole_current[0]) * design.readout_span
+    weights = np.sign(design.readout_code) * current / unit
+    offset = design.readout_offset * design.readout_unit / unit
+    return Readout(weights, offset, design.readout_tau / design.scale.second)

@@ -10,14 +10,13 @@ from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.cells import Cells
 from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.design import LEAK, MappedDesign, parasitic, pole_parasitic
-from mtc_hw.hardware.rules import Draft, violations
+from mtc_hw.hardware.rules import Draft, LowPass, violations
 from mtc_hw.hardware.scale import Scale
-from mtc_hw.hardware.sizing import GRID_180NM, Grid
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
 POLE_RESERVE = 8.0  # the low-pass's first pole takes all synapses' current: its converter reaches so much higher
-OFFSET_RESERVE = 1.25  # the offset converter reaches past the largest bias, so that a trim has room
+RESERVE = 1.25  # converters of the offset and of the first pole reach past the largest current: room for a trim
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,6 @@ class MappingOptions:
     leakage_departure: float = 0.6  # and rise so far above it by off-currents; the codes take the change into account
     parasitic_share: float = 0.5  # of a capacitor that the OTAs themselves may make up
     input_range: tuple[float, float] | None = None  # V: where the OTAs' inputs work; None: between the rails
-    grid: Grid = GRID_180NM
 
     def __post_init__(self) -> None:
         wrong = []
@@ -81,7 +79,7 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
     draft = draft_of(spec, technology, cells, options)
     if found := violations(draft, options):
         raise UnmappableError([str(each) for each in found])
-    codes, dacs, poles = draft.codes, draft.dacs, _low_pass(spec, cells, scale, options)
+    codes, dacs, poles = draft.codes, draft.dacs, draft.low_pass
     return MappedDesign(
         technology=technology,
         cells=cells,
@@ -95,7 +93,8 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         readout_code=codes["readout"],
         readout_offset=np.zeros(0) if spec.readout is None else spec.readout.offset,
         readout_unit=poles.unit,
-        pole_code=dacs["pole"].encode(poles.bias),
+        readout_span=_span(poles, dacs["pole"], cells),
+        pole_code=codes["pole"],
         pole_capacitor=poles.capacitor,
         bias_dac=dacs["bias"],
         filter_dac=dacs["filter"],
@@ -121,19 +120,22 @@ def draft_of(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
     present = present_branches(spec)
     total = _capacitors(spec, scale, present, options)
     bias = _bias_currents(spec, cells, scale, present, total)
-    wanted = _signed_currents(spec, cells, scale, options)
+    poles = _low_pass(spec, cells, scale, options)
+    wanted = _signed_currents(spec, cells, scale, poles)
     dacs = _converters(wanted, technology, scale, options)
     reference = technology.analog_ground + scale.volt * np.vstack([spec.neurons.delta, spec.neurons.rest])
     codes = {
         "bias": np.where(present[: LEAK + 1], dacs["bias"].encode(bias[: LEAK + 1]), 0.0),
         "filter": np.where(present[LEAK + 1 :], dacs["filter"].encode(bias[LEAK + 1 :]), 0.0),
         "reference": dacs["reference"].encode(reference),
+        "pole": dacs["pole"].encode(poles.bias),
         **{kind: dacs[kind].encode(values) for kind, values in wanted.items()},
     }
     inputs, synapses = (codes["input"] != 0).sum(axis=1), (codes["readout"] != 0).sum(axis=0)
     added = parasitic(cells, present, inputs, synapses)
     offsets = spec.neurons.offset
-    return Draft(technology, cells, scale.volt, present, bias, reference, codes, dacs, total - added, added, offsets)
+    parts = (codes, dacs, total - added, added, offsets, poles)
+    return Draft(technology, cells, scale.volt, present, bias, reference, *parts)
 
 
 def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
@@ -146,12 +148,12 @@ def present_branches(spec: ModelSpec) -> NDArray[np.bool_]:
     return np.vstack([elements, np.ones((1, spec.neurons.count), bool), filters])
 
 
-def _signed_currents(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptions) -> dict[str, Array]:
+def _signed_currents(spec: ModelSpec, cells: Cells, scale: Scale, poles: LowPass) -> dict[str, Array]:
     """Bias of each input transconductor and synapse with its weight's sign, and each neuron's constant current, A."""
     weights = spec.weights * scale.amp
     synapses = np.zeros((0, spec.neurons.count))
     if spec.readout is not None:
-        full = spec.readout.weights * _low_pass(spec, cells, scale, options).unit
+        full = spec.readout.weights * poles.unit
         synapses = np.sign(full) * cells.synapse.bias_for(np.abs(full))
     return {
         "input": np.sign(weights) * cells.wide_ota.bias_for(np.abs(weights)),
@@ -160,29 +162,21 @@ def _signed_currents(spec: ModelSpec, cells: Cells, scale: Scale, options: Mappi
     }
 
 
-@dataclass(frozen=True, eq=False)
-class LowPass:
-    """The readout's low-pass: its first pole takes the synapses' current, the others follow."""
-
-    unit: float  # A for a weight of one
-    bias: Array  # (4,) A
-    capacitor: Array  # (4,) F, drawn
-
-
 def _low_pass(spec: ModelSpec, cells: Cells, scale: Scale, options: MappingOptions) -> LowPass:
-    """The first pole's capacitor follows from the synapses' currents; they shrink where it would be too large."""
+    """The first pole takes the synapses' currents; they shrink where its capacitor or bias would be too large."""
     if spec.readout is None:
         return LowPass(1.0, np.zeros(0), np.zeros(0))
     tau = spec.readout.tau * scale.second
     largest = float(np.abs(spec.readout.weights).max()) or 1.0
     full = options.readout_current * float(cells.synapse.gain_at(np.array(options.readout_current)))
-    highest = 0.8 * POLE_RESERVE * options.alpha_max * scale.amp
-    reach = highest * float(cells.wide_ota.gain_at(np.array(highest)))
-    pole = min(full / largest / options.readout_span, reach)
-    first = min(pole * tau / scale.volt, 0.5 * options.capacitor_max)
+    reach = POLE_RESERVE * options.filter_max / RESERVE
+    current = min(full / largest / options.readout_span, reach)  # A per unit voltage
+    first = min(current * tau / scale.volt, 0.5 * options.capacitor_max)
     unit = first * scale.volt / tau * options.readout_span
     needed = options.capacitor * scale.volt / tau
-    other = options.capacitor * 2.0 ** max(0.0, math.ceil(math.log2(options.filter_min / needed)))
+    larger = max(0, math.ceil(math.log2(options.filter_min / needed)))
+    smaller = max(0, math.ceil(math.log2(needed / options.filter_max)))
+    other = options.capacitor * 2.0 ** (larger - smaller)
     total = np.array([first, other, other, other])
     return LowPass(unit, cells.wide_ota.bias_for(total * scale.volt / tau), total - pole_parasitic(cells))
 
@@ -210,6 +204,14 @@ def _bias_currents(
     return np.where(present, np.vstack([elements, leak[None], filters]), 0.0)
 
 
+def _span(poles: LowPass, dac: Dac, cells: Cells) -> float:
+    """What the low-pass gives for a prediction of one, with its first pole's current as the converter has it."""
+    if not poles.bias.size:
+        return 1.0
+    bias = dac.decode(dac.encode(poles.bias[:1]))
+    return float(poles.unit / (bias * cells.wide_ota.gain_at(bias))[0])
+
+
 def _converters(
     signed_currents: dict[str, Array], technology: Technology, scale: Scale, options: MappingOptions
 ) -> dict[str, Dac]:
@@ -228,6 +230,6 @@ def _converters(
         "pole": Dac(options.bits, POLE_RESERVE * full_scale / (levels - 1.0), octaves=options.filter_octaves),
         "reference": Dac(options.bits, 2.0 * span / levels, base=technology.analog_ground - span),
         "input": signed(signed_currents["input"]),
-        "offset": signed(OFFSET_RESERVE * np.append(signed_currents["offset"], scale.amp)),
+        "offset": signed(RESERVE * np.append(signed_currents["offset"], scale.amp)),
         "readout": signed(signed_currents["readout"]),
     }

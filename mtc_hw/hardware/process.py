@@ -1,5 +1,6 @@
 """The parts that describe a process: transistors with their mismatch, legal sizes; and how their faults are told."""
 
+import math
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -45,9 +46,18 @@ class Grid(BaseModel):
         for name, value, (low, high) in (("width", width, self.width), ("length", length, self.length)):
             if not low <= value <= high:
                 wrong.append(f"{name} {um(value)} um is outside {um(low)} to {um(high)} um")
-            elif abs(value / self.step - round(value / self.step)) > 1e-6:
+            elif not self.holds(value):
                 wrong.append(f"{name} {um(value)} um is not a multiple of {um(self.step)} um")
         return wrong
+
+    def up(self, value: float) -> float:
+        """The next multiple of the step, m, not below `value`."""
+        # A millionth of a step of slack, so that 4e-6 stays 4e-6.
+        return round(math.ceil(value / self.step - 1e-6) * self.step, 12)
+
+    def holds(self, value: float) -> bool:
+        """Whether a length, m, is a multiple of the step."""
+        return abs(value / self.step - round(value / self.step)) < 1e-6
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mtc_hw.hardware.cells import Cell, Cells
 from mtc_hw.hardware.dac import Codes, Dac
 from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK
-from mtc_hw.hardware.sizing import Grid
+from mtc_hw.hardware.process import um
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import FILTERS, Array
 
@@ -22,8 +22,6 @@ CAPACITORS = ("membrane", *FILTERS)
 class Limits(Protocol):
     """What the rules take from `MappingOptions`."""
 
-    @property
-    def grid(self) -> Grid: ...
     @property
     def capacitor_min(self) -> float: ...
     @property
@@ -41,6 +39,15 @@ class Limits(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class LowPass:
+    """The readout's low-pass: the first pole takes the synapses' current, the others follow; empty without one."""
+
+    unit: float  # A for a weight of one
+    bias: Array  # (4,) A
+    capacitor: Array  # (4,) F, drawn
+
+
+@dataclass(frozen=True, eq=False)
 class Draft:
     """A mapping of which is not yet known whether it can be."""
 
@@ -55,6 +62,7 @@ class Draft:
     drawn: Array  # (4, N) F
     parasitic: Array  # (4, N) F
     filter_offset: Array  # (3, N), unit voltages
+    low_pass: LowPass
 
 
 @dataclass(frozen=True)
@@ -81,8 +89,9 @@ def violations(draft: Draft, limits: Limits) -> list[Violation]:
         bias_window(draft, limits),
         headroom(draft, limits),
         capacitor_range(draft, limits),
-        legal_size(draft, limits),
+        legal_size(draft),
         unfolded(draft),
+        poles(draft, limits),
     )
     return [each for found in checks for each in found]
 
@@ -240,22 +249,22 @@ def capacitor_range(draft: Draft, limits: Limits) -> list[Violation]:
     ]
 
 
-def legal_size(draft: Draft, limits: Limits) -> list[Violation]:
+def legal_size(draft: Draft) -> list[Violation]:
     """The unit transistor, and its double, are on the process's grid."""
-    grid, cells = limits.grid, draft.cells
+    grid, cells = draft.technology.grid, draft.cells
     found = []
     for name, value, low, high in (
-        ("width", cells.width, grid.min_width, 0.5 * grid.max_width),
-        ("length", cells.length, grid.min_length, grid.max_length),
+        ("width", cells.width, grid.width[0], 0.5 * grid.width[1]),
+        ("length", cells.length, *grid.length),
     ):
-        size = f"{name} {value * 1e6:.6g} um"
+        size = f"{name} {um(value)} um"
         if not low <= value <= high:
-            limit, text = (low if value < low else high), f"{low * 1e6:g} to {high * 1e6:g} um"
+            limit, text = (low if value < low else high), f"{um(low)} to {um(high)} um"
             found.append(_size(value, limit, f"{size} is outside the process's {text}", "choose a size within"))
         elif not grid.holds(value):
             nearest = grid.up(value)
-            remedy = f"use {nearest * 1e6:.6g} um"
-            found.append(_size(value, nearest, f"{size} is not a multiple of {grid.step * 1e6:g} um", remedy))
+            remedy = f"use {um(nearest)} um"
+            found.append(_size(value, nearest, f"{size} is not a multiple of {um(grid.step)} um", remedy))
     return found
 
 
@@ -277,3 +286,27 @@ def unfolded(draft: Draft) -> list[Violation]:
         )
         for row, neuron in np.argwhere(draft.filter_offset != 0.0)
     ]
+
+
+def poles(draft: Draft, limits: Limits) -> list[Violation]:
+    """Every pole of the readout's low-pass has a code, a bias in weak inversion and a capacitor."""
+    dac, (least, most) = draft.dacs["pole"], window(draft.cells.wide_ota, limits)
+    outside, remedy = dac.outside(draft.codes["pole"]), "change the readout's tau or MappingOptions.capacitor"
+    found = []
+    for i, (bias, farad) in enumerate(zip(draft.low_pass.bias, draft.low_pass.capacitor, strict=True)):
+        for rule, bad, value, unit, (low, high) in (
+            ("converter reach", bool(outside[i]), float(bias), "A", dac.reach),
+            ("inversion" if bias > most else "leakage", not least <= bias <= most, float(bias), "A", (least, most)),
+            (
+                f"{'maximum' if farad > limits.capacitor_max else 'minimum'} capacitor",
+                not limits.capacitor_min <= farad <= limits.capacitor_max,
+                float(farad),
+                "F",
+                (limits.capacitor_min, limits.capacitor_max),
+            ),
+        ):
+            if bad:
+                text = f"{value:.3g} {unit} is outside {low:.3g} to {high:.3g} {unit}"
+                limit = high if value > low else low
+                found.append(Violation(rule, None, f"low-pass, pole {i + 1}", value, limit, text, remedy))
+    return found

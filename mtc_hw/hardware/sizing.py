@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.cells import Cells
 from mtc_hw.hardware.mismatch import spread_of
+from mtc_hw.hardware.process import Grid, um
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spread import Spread
 
@@ -16,29 +17,6 @@ Measure = Callable[[float, float], Cells]
 ROUNDS = 6  # the sensitivities hardly depend on the size: two or three are usual
 LARGEST_SIGMA = 1.0  # beyond it the first-order prediction means nothing
 LARGEST_ASPECT = 100.0
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Widths and lengths that a process allows, m. The defaults are those of a 180 nm class."""
-
-    min_width: float = 2.2e-7
-    max_width: float = 1e-4
-    min_length: float = 1.8e-7
-    max_length: float = 1e-4
-    step: float = 1e-8
-
-    def up(self, value: float) -> float:
-        """The next multiple of the step, not below `value`."""
-        # A millionth of a step of slack, so that 4e-6 stays 4e-6.
-        return round(math.ceil(value / self.step - 1e-6) * self.step, 12)
-
-    def holds(self, value: float) -> bool:
-        """Whether a length is a multiple of the step."""
-        return abs(value / self.step - round(value / self.step)) < 1e-6
-
-
-GRID_180NM = Grid()
 
 
 @dataclass(frozen=True)
@@ -93,7 +71,6 @@ def size_for(
     technology: Technology,
     budget: MismatchBudget,
     measure: Measure,
-    grid: Grid = GRID_180NM,
     aspect: float = 1.0,
     start: float = 1.6e-11,
 ) -> Size:
@@ -104,6 +81,7 @@ def size_for(
     smaller biases and higher temperatures. Raises UnmappableError where the grid ends first.
     """
     _check_aspect(aspect)
+    grid = technology.grid
     met: list[Size] = []
     tried: set[tuple[float, float]] = set()
     wanted = _legal(start, aspect, grid)
@@ -115,7 +93,7 @@ def size_for(
         if ratio <= 1.0:
             met.append(Size(*wanted, cells, spread, name))
         wanted = _legal(cells.width * cells.length * ratio**2, aspect, grid)
-        _refuse_beyond(wanted, budget, technology, cells, grid)
+        _refuse_beyond(wanted, budget, technology, cells)
     if not met:
         raise UnmappableError(
             [f"a mismatch of {budget} is not met after {ROUNDS} rounds, the last at {name}; allow a little more"]
@@ -137,18 +115,16 @@ def _check_aspect(aspect: float) -> None:
 
 def _legal(area: float, aspect: float, grid: Grid) -> tuple[float, float]:
     """The smallest legal width and length of at least this area and about this shape."""
-    width = max(grid.up(math.sqrt(area / aspect)), grid.min_width)
-    return width, max(grid.up(area / width), grid.min_length)
+    width = max(grid.up(math.sqrt(area / aspect)), grid.width[0])
+    return width, max(grid.up(area / width), grid.length[0])
 
 
-def _refuse_beyond(
-    size: tuple[float, float], budget: MismatchBudget, technology: Technology, cells: Cells, grid: Grid
-) -> None:
-    width, length = size
-    if width <= grid.max_width and length <= grid.max_length:
+def _refuse_beyond(size: tuple[float, float], budget: MismatchBudget, technology: Technology, cells: Cells) -> None:
+    (width, length), widest, longest = size, technology.grid.width[1], technology.grid.length[1]
+    if width <= widest and length <= longest:
         return
-    best = spread_at(technology, cells, grid.max_width * grid.max_length)
-    largest = f"{grid.max_width * 1e6:g}/{grid.max_length * 1e6:g} um"
+    best = spread_at(technology, cells, widest * longest)
+    largest = f"{um(widest)}/{um(longest)} um"
     raise UnmappableError(
         [
             f"a mismatch of {budget} needs a unit transistor of {width * 1e6:.3g}/{length * 1e6:.3g} um, more than "

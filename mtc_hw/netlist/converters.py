@@ -40,12 +40,13 @@ def converter_context(
 ) -> dict[str, object]:
     """All that transistor/bias_dac, reference_dac and weight_dac need beside `common_context`'s supply.
 
-    Keys: pmos, the unit device's card; unit, one unit device's Size; bias_dacs, a subcircuit for each bits and
+    Keys: unit_card, the unit device's card; unit, one unit device's Size; bias_dacs, a subcircuit for each bits and
     octaves among `bias_dacs`, which may repeat; reference_dac, the string's steps and the path of switches. Raises
-    UnmappableError for an ideal converter and for more octaves than a splitter has.
+    UnmappableError for an ideal converter and for more octaves than a splitter has, TechnologyError for a PDK's
+    technology that has not been sized for the unit device.
     """
     return {
-        "pmos": technology.card("pmos", sizes.width, sizes.length),
+        "unit_card": technology.card("pmos", sizes.width, sizes.length),
         "unit": _size(sizes, technology, 1),
         "bias_dacs": [
             _bias_dac(bits, octaves, sizes, technology)
@@ -68,8 +69,9 @@ def converter_context(
 
 
 def bias_cell(dac: Dac) -> str:
-    """Name of the subcircuit."""
-    return "bias_dac" if not dac.octaves else f"split_bias_dac_{dac.octaves}"
+    """Name of the subcircuit. Raises UnmappableError for an ideal converter."""
+    bits = converter_bits(dac)
+    return f"bias_dac_{bits}" if not dac.octaves else f"split_bias_dac_{bits}_{dac.octaves}"
 
 
 def bias_instance(dac: Dac, code: float, gain: float = 1.0) -> Instance:
@@ -84,7 +86,7 @@ def bias_instance(dac: Dac, code: float, gain: float = 1.0) -> Instance:
     on = [ON if fine >> bit & 1 else OFF for bit in range(bits)]
     passing = [OFF if number <= octave else ON for number in range(1, dac.octaves + 1)]
     nodes = ("vss", *on, *map(_complement, on), *passing, *map(_complement, passing))
-    return Instance(bias_cell(dac), nodes, {"lsb": dac.lsb / gain})
+    return Instance(bias_cell(dac), nodes, {"lsb": dac.lsb} | ({"gain": gain} if gain != 1.0 else {}))
 
 
 def sign_nodes(code: float) -> tuple[str, str]:
@@ -99,7 +101,7 @@ def _complement(node: str) -> str:
 def converter_bits(dac: Dac) -> int:
     """Raises UnmappableError for an ideal converter."""
     if dac.bits is None:
-        raise UnmappableError(["an ideal converter has no transistors; map with MappingOptions.bits"])
+        raise UnmappableError(["an ideal converter has no transistors; map with --bits 8, or MappingOptions.bits"])
     return dac.bits
 
 

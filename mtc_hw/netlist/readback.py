@@ -15,15 +15,17 @@ _SUFFIXES = {"_bias": "bias", "_reference": "reference"}
 _SCOPE = re.compile(r"\.(?:subckt neuron_(?P<neuron>\d+)|subckt|ends)\b.*", re.IGNORECASE)
 _CALL = re.compile(r"X(?P<name>\w+)(?P<nodes>(?: \w+)+?) (?P<master>\w+)(?P<parameters>(?: \w+=\S+)*)", re.IGNORECASE)
 _INPUT, _SYNAPSE = re.compile(r"input_\d+"), re.compile(r"synapse_(?P<output>\d+)_(?P<neuron>\d+)")
+_DRAWN = re.compile(r"(?:split_)?bias_dac_(?P<bits>\d+)(?:_(?P<octaves>\d+))?")
+_ON, _OFF = ("vss", "0"), ("vdd",)  # where the gates of a transistor-level converter's switches are tied
 _POLE = re.compile(r"(?P<pole>pole_\d+)_\d+")
 
 
 def deck_codes(text: str) -> dict[Key, tuple[float, float]]:
     """Code and step (lsb over the splitter's octaves) of every converter in an ngspice deck of ours.
 
-    An input's sign is which side of its transconductor hears the signal, a readout weight's the sum that its synapse
-    sends to. Raises DeckError for a converter without code= and lsb=, for one of those without its wires, and for
-    outputs whose low-passes differ.
+    A converter of transistors has its code in how its switches are tied. An input's sign is which side of its
+    transconductor hears the signal, a readout weight's the sum that its synapse sends to. Raises DeckError for a
+    converter without code, for one of those without its wires, and for outputs whose low-passes differ.
     """
     found: dict[Key, tuple[float, float]] = {}
     signs: dict[Key, float] = {}
@@ -79,7 +81,7 @@ def _key(name: str, master: str, neuron: str) -> Key | None:
     if master == "offset_dac":
         return Key(neuron, name, "offset")
     suffix = next((each for each in _SUFFIXES if name.endswith(each)), None)
-    if suffix is None or master not in ("bias_dac", "reference_dac"):
+    if suffix is None or not (master in ("bias_dac", "reference_dac") or _DRAWN.fullmatch(master)):
         return None
     element = name.removesuffix(suffix)
     if pole := _POLE.fullmatch(element):
@@ -99,23 +101,41 @@ def _weight(element: str, neuron: str) -> Key | None:
 
 def _signed(call: re.Match[str], neuron: str) -> dict[Key, float]:
     """The sign that an input transconductor's or a synapse's wires give; nothing for another instance."""
-    key = _weight(call["name"], neuron)
+    key, nodes = _weight(call["name"].removesuffix("_sign"), neuron), call["nodes"].split()
     if key is None:
         return {}
-    nodes = call["nodes"].split()
+    if call["master"] == "sign_switch":
+        return {key: 1.0 if nodes[4] in _ON else -1.0}
+    if key.kind == "readout" and not nodes[2].startswith("sum_"):
+        return {}  # a switch says where its output goes
     positive = nodes[0] != "ref" if key.kind == "input" else nodes[2].startswith("sum_p_")
     return {key: 1.0 if positive else -1.0}
 
 
 def _code(number: int, call: re.Match[str]) -> tuple[float, float]:
-    values = dict(re.findall(r"(\w+)=(\S+)", call["parameters"]))
+    values, drawn = dict(re.findall(r"(\w+)=(\S+)", call["parameters"])), _DRAWN.fullmatch(call["master"])
     try:
+        if drawn:
+            code, octave = _tied(call["nodes"].split()[3:], int(drawn["bits"]), int(drawn["octaves"] or 0))
+            return code, float(values["lsb"]) / 2.0**octave
         code, step = float(values["code"]), float(values["lsb"])
         if math.isfinite(code) and math.isfinite(step):
             return code, step
     except (KeyError, ValueError):
         pass
-    raise DeckError(f"line {number}: X{call['name']} has no code= and lsb= that are numbers")
+    wanted = "ports tied to a code and lsb= that is a number" if drawn else "code= and lsb= that are numbers"
+    raise DeckError(f"line {number}: X{call['name']} has no {wanted}")
+
+
+def _tied(ports: list[str], bits: int, octaves: int) -> tuple[float, int]:
+    """Fine code and octave that a converter's ports are tied to. Raises ValueError for ports that say neither."""
+    on, off, passing, dropping = np.split(np.array(ports), np.cumsum([bits, bits, octaves]))
+    closed, dropped = np.isin(on, _ON), np.isin(dropping, _ON)
+    octave = int(dropped.sum())
+    fits = (np.isin(ports, _ON + _OFF).all(), (closed != np.isin(off, _ON)).all(), dropped[:octave].all())
+    if not (all(fits) and len(dropping) == octaves and (dropped != np.isin(passing, _ON)).all()):
+        raise ValueError(ports)
+    return float(closed @ 2.0 ** np.arange(bits)), octave
 
 
 def _stored(row: Row, code: float, step: float, key: Key) -> float:

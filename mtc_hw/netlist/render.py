@@ -10,6 +10,8 @@ from mtc_hw import __version__
 from mtc_hw.errors import DeckError
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.netlist import converter_views
+from mtc_hw.netlist.converter_views import Converters
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.lint import lint
 from mtc_hw.netlist.solver import FREE_RUNNING, SWEEP_OPTIONS, Solver
@@ -53,30 +55,41 @@ def neuron_deck(
     duration: float,
     initial: Initial,
     solver: Solver,
+    converters: Converters | None = None,
 ) -> Deck:
     """One neuron alone: exact for a feed-forward layer, and faster than many on one time step.
 
-    `duration` in tau_m. In a network, driven by a series, its synapses send into clamped sums.
+    `duration` in tau_m. In a network, driven by a series, its synapses send into clamped sums. Converters are ideal
+    unless given; of transistors, at the transistor level only.
     """
     view = neuron_view(design, index, level)
     if not isinstance(stimulus, Series):
         parts = _Parts([view], [], [], [], (*(f"v({state})" for state in view.states), "i(vdd)"))
-        return _deck(f"neuron_{index}", design, level, parts, stimulus, duration, initial, solver)
+        return _deck(f"neuron_{index}", design, level, parts, stimulus, duration, initial, solver, converters)
     synapses = synapse_views(design, index, level)
     clamps = sorted({synapse.out for synapse in synapses})
     # A network's filters are not read, and saving them would cost memory for nothing.
     wanted = (f"v({view.states[0]})", *(f"i(v{node})" for node in clamps), "i(vdd)")
     parts = _Parts([view], synapses, clamps, [], wanted)
-    return _deck(f"neuron_{index}", design, level, parts, stimulus, duration, initial, solver)
+    return _deck(f"neuron_{index}", design, level, parts, stimulus, duration, initial, solver, converters)
 
 
-def own_deck(design: MappedDesign, neuron: NeuronFile, level: Level, duration: float) -> Deck:
+def own_deck(
+    design: MappedDesign, neuron: NeuronFile, level: Level, duration: float, converters: Converters | None = None
+) -> Deck:
     """A design of one neuron under that neuron file's own stimulus, from its own start; `duration` in tau_m."""
-    return neuron_deck(design, 0, level, neuron.stimulus, duration, neuron.initial, FREE_RUNNING[level])
+    solver = FREE_RUNNING[level]
+    return neuron_deck(design, 0, level, neuron.stimulus, duration, neuron.initial, solver, converters)
 
 
 def network_deck(
-    design: MappedDesign, level: Level, series: Series, duration: float, initial: Initial, solver: Solver
+    design: MappedDesign,
+    level: Level,
+    series: Series,
+    duration: float,
+    initial: Initial,
+    solver: Solver,
+    converters: Converters | None = None,
 ) -> Deck:
     """The whole network with synapses, sums and low-pass in one deck; V(y_0, ref) is the prediction."""
     views = [neuron_view(design, index, level) for index in range(design.count)]
@@ -84,7 +97,7 @@ def network_deck(
     outputs = readout_views(design, level)
     wanted = (*(f"v({view.states[0]})" for view in views), *(f"v(y_{o.index})" for o in outputs), "i(vdd)")
     parts = _Parts(views, synapses, [], outputs, wanted)
-    return _deck("network", design, level, parts, series, duration, initial, solver)
+    return _deck("network", design, level, parts, series, duration, initial, solver, converters)
 
 
 def readout_deck(design: MappedDesign, output: int, level: Level, currents: Series, solver: Solver) -> Deck:
@@ -148,8 +161,11 @@ def _deck(
     duration: float,
     initial: Initial,
     solver: Solver,
+    converters: Converters | None = None,
 ) -> Deck:
     """A transient; a stimulus that is a list stands in the deck as it is."""
+    if converters is not None:
+        parts = _on_transistors(design, level, parts, converters)
     end = duration * design.scale.second
     lines = stimulus if isinstance(stimulus, list) else _stimulus(design, parts.neurons, stimulus, duration)
     start = [pair for view in parts.neurons for pair in _initial(design, view, initial)]
@@ -159,9 +175,23 @@ def _deck(
         "options": solver.options(),
         "analysis": f".tran {spice(step)} {spice(end)} 0 {spice(longest)}",
     }
+    context |= {} if converters is None else converter_views.context(design, converters)
     text = render("top.cir.j2", context)
     lint(text)
     return Deck(name, text, parts.wanted, end)
+
+
+def _on_transistors(design: MappedDesign, level: Level, parts: _Parts, converters: Converters) -> _Parts:
+    """The parts with converters of transistors. A synapse's sign switch sees both of its sums."""
+    converter_views.check_level(level)
+    outputs = sorted({clamp.rpartition("_")[2] for clamp in parts.clamps})
+    return dataclasses.replace(
+        parts,
+        neurons=[converter_views.neuron(design, each, converters) for each in parts.neurons],
+        synapses=[converter_views.synapse(design, each, converters) for each in parts.synapses],
+        clamps=[f"sum_{sign}_{output}" for output in outputs for sign in "pn"],
+        readouts=[converter_views.readout(design, each, converters) for each in parts.readouts],
+    )
 
 
 def _context(design: MappedDesign, name: str, level: Level, parts: _Parts, stimulus: list[str]) -> dict[str, object]:
@@ -197,6 +227,7 @@ def common_context(technology: Technology, width: float, length: float) -> dict[
         "pmos": "pmos",
         "unit_size": device_size(technology, width, length),
         "double_size": device_size(technology, 2.0 * width, length),
+        "bias_dacs": [],  # of transistors
     }
 
 

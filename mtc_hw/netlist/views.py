@@ -18,6 +18,7 @@ from mtc_hw.hardware.design import (
     row_gain,
     row_offset,
 )
+from mtc_hw.netlist.converters import Instance
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, RectifiedTanh
 
 Level = Literal["behavioural", "transistor"]
@@ -30,6 +31,7 @@ class Code:
     code: float
     lsb: float
     base: float = 0.0
+    instance: Instance | None = None  # of transistors; None: the ideal converter
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Branch:
     bias: Code
     reference: Code | None
     parameters: dict[str, float]
+    sign: Instance | None = None  # switch between a synapse's output and the two sums; None: wired to one of them
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,9 @@ def _branches(one: MappedDesign, level: Level) -> list[Branch]:
     known = _known(one)
     return [
         Branch(
-            name=BRANCHES[branch],
-            cell=_cell(one, branch, level),
-            **_wiring(one, branch),
+            BRANCHES[branch],
+            _cell(one, branch, level),
+            *_wiring(one, branch),
             bias=_bias(one, branch),
             reference=_reference(one, branch),
             parameters=(
@@ -127,16 +130,16 @@ def _branches(one: MappedDesign, level: Level) -> list[Branch]:
     ]
 
 
-def _wiring(one: MappedDesign, branch: int) -> dict[str, str]:
-    """Input and output nodes. The reference's side gives the element its sign."""
+def _wiring(one: MappedDesign, branch: int) -> tuple[str, str, str]:
+    """Both inputs' nodes and the output's. The reference's side gives the element its sign."""
     name = BRANCHES[branch]
     if branch > LEAK:
         node = f"u_{FILTERS[branch - LEAK - 1]}"
-        return {"inp": "v", "inn": node, "out": node}
+        return "v", node, node
     listens = "v" if branch == LEAK else _listens_to(one, branch)
     positive = branch != LEAK and SIGNS[branch] > 0
     inp, inn = (listens, f"r_{name}") if positive else (f"r_{name}", listens)
-    return {"inp": inp, "inn": inn, "out": "v"}
+    return inp, inn, "v"
 
 
 def _listens_to(one: MappedDesign, branch: int) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from mtc_hw.hardware.design import MappedDesign
+from mtc_hw.netlist.converter_views import Converters
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import Series, neuron_deck, readout_deck
 from mtc_hw.netlist.solver import DRIVEN
@@ -43,12 +44,17 @@ class NetworkRun:
     failed: tuple[Outcome, ...]
 
 
-def layer_decks(design: MappedDesign, level: Level, inputs: Array) -> list[Deck]:
-    """A deck for each neuron; `inputs` (T, inputs), standardised, one row every sample."""
+def layer_decks(
+    design: MappedDesign, level: Level, inputs: Array, converters: Converters | None = None
+) -> list[Deck]:
+    """A deck for each neuron; `inputs` (T, inputs), standardised, one row every sample; ideal converters or given."""
     spacing = input_spacing(design)
     duration = (len(inputs) - 1) * spacing
     series = Series(inputs, spacing)
-    return [neuron_deck(design, i, level, series, duration, SETTLED, DRIVEN[level]) for i in range(design.count)]
+    return [
+        neuron_deck(design, i, level, series, duration, SETTLED, DRIVEN[level], converters)
+        for i in range(design.count)
+    ]
 
 
 def run_layers(

@@ -8,7 +8,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, tanh
+from math import exp, isfinite, tanh
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +16,12 @@ from scipy.integrate import ODEintWarning, odeint
 
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Initial, Stimulus
-from mtc_hw.spec import Array, Curve, Neurons, Trace
+from mtc_hw.spec import ELEMENTS, FILTERS, SIGNS, TAIL_SLOPE, Array, CellEffects, Curve, Neurons, Trace
 
 LARGEST_TRACE = 50_000_000  # samples of one neuron
 STEPS_PER_SAMPLE = 100_000
+LEAK = len(ELEMENTS)  # row of the leak among elements, leak and filters
+FILTER_STATES = (1, 2, 0)  # rows of the filters in the order of their states
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +105,19 @@ class _Bend:
         return None if curve is None else _Bend(curve.amplitude, curve.slope, curve.shift)
 
 
+@dataclass(frozen=True, slots=True)
+class _Skewed:
+    """A curve of `CellEffects` for one scalar."""
+
+    low: float  # amplitude of the half at +shift
+    high: float
+    slope: float
+    shift: float
+
+    def __call__(self, x: float) -> float:
+        return self.low * tanh(self.slope * (x - self.shift)) + self.high * tanh(self.slope * (x + self.shift))
+
+
 class _Constants(NamedTuple):
     """One neuron as scalars: numpy's overhead on three numbers is far more than their arithmetic."""
 
@@ -114,15 +129,56 @@ class _Constants(NamedTuple):
     rest: float
     leak_bend: _Bend | None
     filter_bend: _Bend | None
+    cells: "_Cells | None"
 
     @staticmethod
     def of(neurons: Neurons, index: int) -> "_Constants":
         rows = (neurons.alpha, neurons.delta, neurons.tau, neurons.offset)
         alpha, delta, tau, offset = (tuple(row[:, index].tolist()) for row in rows)
         leak, rest = float(neurons.leak[index]), float(neurons.rest[index])
-        return _Constants(
-            alpha, delta, tau, offset, leak, rest, _Bend.of(neurons.leak_curve), _Bend.of(neurons.filter_curve)
+        bends = _Bend.of(neurons.leak_curve), _Bend.of(neurons.filter_curve)
+        cells = None if neurons.cells is None else _Cells.of(neurons.cells, index)
+        return _Constants(alpha, delta, tau, offset, leak, rest, *bends, cells)
+
+
+class _Cells(NamedTuple):
+    """One neuron's `CellEffects` as scalars; factor and lift are 1 + c (U + r) / 2 as lift + factor U."""
+
+    sharpness: tuple[float, ...]
+    output_shift: tuple[float, ...]
+    bends: tuple[_Skewed, ...]  # leak, fast, slow, ultraslow
+    constant: tuple[float, ...]
+    lift: tuple[float, ...]
+    factor: tuple[float, ...]
+    tilt: tuple[float, ...]
+    conductance: tuple[float, ...]
+    lag: tuple[float, ...]
+    input_tilt: float
+
+    @staticmethod
+    def of(cells: CellEffects, index: int) -> "_Cells":
+        own = cells.take(index)
+        shapes = (own.amplitude * (1.0 + own.skew), own.amplitude * (1.0 - own.skew), own.slope, own.shift)
+        bends = tuple(_Skewed(*map(float, values)) for values in zip(*(each[:, 0] for each in shapes), strict=True))
+        half = 0.5 * own.common_mode[:, 0]
+        # A filter's other input is its output: that is a state, not a constant.
+        lift = 1.0 + half * np.append(own.reference[:, 0], np.zeros(len(FILTERS)))
+        return _Cells(
+            sharpness=_column(own.sharpness),
+            output_shift=_column(own.output_shift),
+            bends=bends,
+            constant=_column(own.constant),
+            lift=tuple(lift.tolist()),
+            factor=tuple(half.tolist()),
+            tilt=_column(own.tilt),
+            conductance=_column(own.conductance),
+            lag=_column(own.lag),
+            input_tilt=float(own.input_tilt[0]),
         )
+
+
+def _column(values: Array) -> tuple[float, ...]:
+    return tuple(values[:, 0].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +236,12 @@ def _grid(start: float, end: float, spacing: float) -> Array:
 def _course(
     constants: _Constants, pieces: list[_Piece], initial: Initial, rtol: float, atol: float
 ) -> tuple[Array, Array]:
-    """Times (T,) and states (T, 3 or 4): voltage, slow, ultraslow and, where it has a time constant, fast."""
+    """Times (T,) and states (T, 3 or more): voltage, slow, ultraslow, where it has a time constant fast, and tails."""
     fast = initial.voltage if initial.fast is None else initial.fast
     state = np.array([initial.voltage, initial.slow, initial.ultraslow, fast][: 4 if constants.tau[0] > 0 else 3])
+    if constants.cells is not None:
+        tails = sum(constants.cells.lag[row] > 0.0 for row in FILTER_STATES[: len(state) - 1])
+        state = np.append(state, np.full(tails, exp(TAIL_SLOPE * initial.voltage)))
     times, states = [np.zeros(1)], [state[None]]
     for piece in pieces:
         course = _solve(constants, piece, state, rtol, atol)
@@ -221,7 +280,9 @@ def _solve(constants: _Constants, piece: _Piece, state: Array, rtol: float, atol
 
 def _flow(state: Array, time: float, current: Callable[[float], float], constants: _Constants) -> tuple[float, ...]:
     """d/dt of (V, U_slow, U_ultraslow) or (V, U_slow, U_ultraslow, U_fast): the equations of `Neurons`."""
-    alpha, delta, tau, offset, leak, rest, leak_bend, filter_bend = constants
+    if constants.cells is not None:
+        return _circuit_flow(state, current(time), constants, constants.cells)
+    alpha, delta, tau, offset, leak, rest, leak_bend, filter_bend, _ = constants
     voltage, slow, ultraslow, *rest_of_state = state.tolist()
     fast = rest_of_state[0] if rest_of_state else voltage
     lost = voltage - rest if leak_bend is None else leak_bend(voltage - rest)
@@ -241,6 +302,34 @@ def _flow(state: Array, time: float, current: Callable[[float], float], constant
     if filter_bend is not None:
         errors = [filter_bend(error) for error in errors]
     return drift, *(error / lag for error, lag in zip(errors, lags, strict=True))
+
+
+def _circuit_flow(state: Array, current: float, constants: _Constants, cells: _Cells) -> tuple[float, ...]:
+    """As `_flow`, by the equations of `CellEffects`."""
+    alpha, delta, tau, offset, leak, rest, *_ = constants
+    sharpness, moved, bends, constant, lift, factor, tilt, conductance, lag, input_tilt = cells
+    rows = FILTER_STATES[: 2 + (tau[0] > 0)]
+    voltage, *filtered = state[: 1 + len(rows)].tolist()
+    seen = (filtered[2] if len(rows) > 2 else voltage, filtered[0], filtered[0], filtered[1])
+    drift = current * (1.0 - input_tilt * voltage) - conductance[0] * voltage
+    for row, heard in enumerate(seen):
+        above = heard - delta[row] - moved[row] * voltage
+        own = SIGNS[row] * alpha[row] * tanh(sharpness[row] * above) + constant[row]
+        drift += own * (lift[row] + factor[row] * heard - tilt[row] * voltage)
+    drained = constant[LEAK] + leak * bends[0](rest - voltage)
+    drift += drained * (lift[LEAK] + (factor[LEAK] - tilt[LEAK]) * voltage)
+    pull, tails = exp(TAIL_SLOPE * voltage), iter(state[1 + len(rows) :].tolist())
+    rates, risen = [drift], []
+    for row, own in zip(rows, filtered, strict=True):
+        branch = LEAK + 1 + row
+        driven = bends[1 + row](voltage - own + offset[row]) + constant[branch]
+        driven *= 1.0 + factor[branch] * (voltage + own) - tilt[branch] * own
+        if lag[row] > 0.0:
+            tail = next(tails)
+            driven *= pull / tail
+            risen.append((pull - tail) / lag[row])
+        rates.append((driven - conductance[1 + row] * own) / tau[row])
+    return (*rates, *risen)
 
 
 def _require_positive(name: str, value: float) -> None:

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Stimulus
-from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, Neurons, Trace
+from mtc_hw.spec import (
+    ELEMENT_FILTER,
+    ELEMENTS,
+    FILTERS,
+    SIGNS,
+    TAIL_SLOPE,
+    Array,
+    CellEffects,
+    Curve,
+    Neurons,
+    Trace,
+)
 
 STEP = 0.5  # of the shortest time constant; a preset's spikes lie within 0.06 tau_m of LSODA's
 LARGEST_RUN = 5e9  # steps times neurons, about five minutes
@@ -74,8 +85,8 @@ def integrate_together(neurons: Neurons, holds: Holds, duration: float, start: A
             f"{duration:.3g} tau_m in steps of {longest:.3g} for {neurons.count} neurons are too many; shorten the "
             "duration, take fewer points, or lengthen the shortest time constant"
         )
-    state, flow = start.copy(), _Flow(neurons)
-    times, voltages = [np.zeros(1)], [state[None, -1].copy()]
+    state, flow = _with_tails(start, neurons), _flow_of(neurons)
+    times, voltages = [np.zeros(1)], [state[None, 3].copy()]
     for begin, end, levels in holds.spans(duration):
         steps = int(np.ceil((end - begin) / longest - 1e-9))
         flow.drive(levels)
@@ -91,7 +102,12 @@ def step_of(neurons: Neurons) -> float:
     gain = np.stack([np.where(np.equal(ELEMENT_FILTER, y)[:, None], neurons.alpha, 0.0).sum(0) for y in range(3)])
     filters = _steepest(neurons.filter_curve) / lag
     membrane = _steepest(neurons.leak_curve) * neurons.leak
+    if neurons.cells is not None:
+        steepest = _steepest_cells(neurons.cells)
+        filters, membrane = steepest[1:] / lag, steepest[0] * neurons.leak
     rates = [np.ones(1), membrane, neurons.alpha[0] / 2.0, filters.ravel(), np.sqrt(gain * filters).ravel()]
+    if neurons.cells is not None:
+        rates.append(np.divide(0.5, neurons.cells.lag, out=np.zeros_like(lag), where=neurons.cells.lag > 0.0).ravel())
     return STEP / float(np.concatenate(rates).max())
 
 
@@ -106,6 +122,14 @@ def _steepest(curve: Curve | None) -> float:
         return 1.0
     x = np.linspace(-1.0, 1.0, 401) * (curve.shift + 3.0 / curve.slope)
     return float((np.diff(curve(x)) / np.diff(x)).max())
+
+
+def _steepest_cells(cells: CellEffects) -> Array:
+    """A bound of the curves' slopes, (4, N): at zero, where it is one, or at the middle of a half."""
+    k, d = cells.slope, cells.shift
+    return np.asarray(
+        np.maximum(cells.amplitude * k * (1.0 + np.cosh(2.0 * k * d) ** -2), 1.0) * (1.0 + np.abs(cells.skew))
+    )
 
 
 class _Flow:
@@ -142,7 +166,62 @@ class _Flow:
         lag *= self.rate
 
 
-def _advance(flow: _Flow, state: Array, step: float, steps: int) -> Array:
+def _with_tails(start: Array, neurons: Neurons) -> Array:
+    """The state with the filters' tails at rest, (7, N); without cells (4, N)."""
+    if neurons.cells is None:
+        return start.copy()
+    return np.vstack([start, np.repeat(np.exp(TAIL_SLOPE * start[3:]), len(FILTERS), axis=0)])
+
+
+class _CircuitFlow:
+    """The right-hand side by the equations of `CellEffects`, on states (7, N): filters, membrane, tails."""
+
+    def __init__(self, neurons: Neurons, cells: CellEffects) -> None:
+        self.neurons, self.cells = neurons, cells
+        self.gain = np.array(SIGNS)[:, None] * neurons.alpha
+        self.rate = np.where(_in_use(neurons), 1.0 / np.where(neurons.tau > 0.0, neurons.tau, 1.0), 0.0)
+        self.instantaneous = neurons.tau[0] == 0.0
+        self.half = 0.5 * cells.common_mode
+        self.lift = 1.0 + self.half[: len(ELEMENTS) + 1] * cells.reference
+        self.lagging = (cells.lag > 0.0) & (self.rate > 0.0)
+        self.lag = np.where(self.lagging, cells.lag, 1.0)
+        self.input = np.zeros(neurons.count)
+
+    def drive(self, levels: Array) -> None:
+        self.input = levels
+
+    def _bend(self, row: int, x: Array) -> Array:
+        """The leak's curve, row 0, or those of all filters, row 1."""
+        rows = slice(0, 1) if row == 0 else slice(1, None)
+        k, d, e = (each[rows] for each in (self.cells.slope, self.cells.shift, self.cells.skew))
+        low, high = np.tanh(k * (x - d)), np.tanh(k * (x + d))
+        return np.asarray(self.cells.amplitude[rows] * ((1.0 + e) * low + (1.0 - e) * high))
+
+    def __call__(self, state: Array, out: Array) -> None:
+        """d/dt of `state`, which gets U_fast = V where the fast filter is instantaneous."""
+        n, c, voltage, elements = self.neurons, self.cells, state[3], slice(0, len(ELEMENTS))
+        np.copyto(state[0], voltage, where=self.instantaneous)
+        heard = np.concatenate([state[list(ELEMENT_FILTER)], voltage[None]])
+        above = c.sharpness * (heard[elements] - n.delta - c.output_shift * voltage)
+        own = np.concatenate([self.gain * np.tanh(above), n.leak * self._bend(0, n.rest - voltage)])
+        own += c.constant[: len(own)]
+        own *= self.lift + self.half[: len(own)] * heard - c.tilt[: len(own)] * voltage
+        out[3] = own.sum(axis=0) + self.input * (1.0 - c.input_tilt * voltage) - c.conductance[0] * voltage
+        pull = np.exp(TAIL_SLOPE * voltage)
+        filtered, half, tilt = state[:3], self.half[len(own) :], c.tilt[len(own) :]
+        driven = self._bend(1, voltage - filtered + n.offset) + c.constant[len(own) :]
+        driven *= 1.0 + half * (voltage + filtered) - tilt * filtered
+        driven *= np.where(self.lagging, pull / state[4:], 1.0)
+        out[:3] = self.rate * (driven - c.conductance[1:] * filtered)
+        out[4:] = np.where(self.lagging, (pull - state[4:]) / self.lag, 0.0)
+
+
+def _flow_of(neurons: Neurons) -> _Flow | _CircuitFlow:
+    """The right-hand side of ideal neurons, or of a circuit's."""
+    return _Flow(neurons) if neurons.cells is None else _CircuitFlow(neurons, neurons.cells)
+
+
+def _advance(flow: _Flow | _CircuitFlow, state: Array, step: float, steps: int) -> Array:
     """Voltages (steps, N) after each step; `state` is carried along in place."""
     voltages = np.empty((steps, state.shape[1]))
     first, second, third, fourth, trial = (np.empty_like(state) for _ in range(5))

@@ -99,7 +99,7 @@ def test_a_network_s_power_by_hand(mapped, tanh_network):
     weights = np.abs(design.readout_dac.decode(design.readout_code))
     sent = weights * row_gain(design)[-2:] * share
     assert found["synapse power"] == pytest.approx(1.8 * (2 * weights.sum() + sent.sum()))
-    poles = design.filter_dac.decode(design.pole_code).sum()
+    poles = design.pole_dac.decode(design.pole_code).sum()
     into = (sent * np.sign(design.readout_code)).sum() + design.readout_unit * design.readout_offset.sum()
     assert found["readout power"] == pytest.approx(1.8 * (2 * (5 * SUM_BIAS + 2 * poles) - into))
     inputs = np.abs(design.input_dac.decode(design.input_code)).sum()

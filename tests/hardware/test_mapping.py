@@ -89,7 +89,7 @@ def test_ideal_converters_map_exactly(mapped, spec):
         assert getattr(meant, name) == pytest.approx(getattr(spec, name), rel=1e-12, abs=1e-12)
     assert meant.readout.weights == pytest.approx(spec.readout.weights, rel=1e-12, abs=1e-12)
     assert meant.readout.tau == pytest.approx(spec.readout.tau, rel=1e-12)
-    assert np.array_equal(meant.readout.offset, spec.readout.offset)
+    assert meant.readout.offset == pytest.approx(spec.readout.offset, rel=1e-12)
 
 
 @settings(max_examples=20, deadline=None)

@@ -6,16 +6,17 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2
 
 from mtc_hw.analysis.spikes import spike_times
-from mtc_hw.calibrate import bench, load_plan
+from mtc_hw.calibration_plan import load_plan
+from mtc_hw.course import POINTS, Course
 from mtc_hw.hardware.cells import DEVICES
-from mtc_hw.hardware.design import BRANCH_CELL, LEAK, as_spec, branch_constant, branch_gain, branch_offset
+from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK, as_spec, row_constant, row_gain, row_offset
 from mtc_hw.hardware.mismatch import device_sigmas, perturb, spread_of
-from mtc_hw.netlist.bench import FILTER_CLAMP
+from mtc_hw.instrument import bench
 from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import ACCURATE
 from mtc_hw.neuron_run import meant
 from mtc_hw.simulate.waveforms import to_trace
-from mtc_hw.spec import SIGNS, ModelSpec, Neurons
+from mtc_hw.spec import SIGNS, ModelSpec, Neurons, RectifiedTanh
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_a_draw_belongs_to_its_place_and_not_to_what_stands_there(mapped, networ
     design = mapped(network)
     flipped = of_neurons(design, np.arange(design.count)[::-1])
     one, other = perturb(design, 1, 0).deviations, perturb(flipped, 1, 0).deviations
-    both = design.present & flipped.present
+    both = np.vstack([design.present & flipped.present, np.ones((len(design.rows) - len(design.present), 4), bool)])
     at = np.broadcast_to(both[:, None], one.threshold.shape)
     assert np.array_equal(one.threshold[at], other.threshold[at])
 
@@ -83,11 +84,25 @@ def test_removing_an_element_changes_no_other_draw(mapped, network):
 def test_only_devices_that_exist_deviate(mapped, network):
     design = mapped(network)
     deviations = perturb(design, 1, 0).deviations
-    for branch, kind in enumerate(BRANCH_CELL):
+    assert len(deviations.threshold) == len(deviations.width) == len(design.rows)
+    for row, (_, kind) in enumerate(design.rows):
         exist = np.zeros(deviations.threshold.shape[1:], bool)
-        exist[: len(DEVICES[kind]), design.present[branch]] = True
-        for drawn in (deviations.threshold[branch], deviations.width[branch]):
+        exist[: len(DEVICES[kind]), design.present[row] if row < len(BRANCHES) else slice(None)] = True
+        for drawn in (deviations.threshold[row], deviations.width[row]):
             assert np.array_equal(drawn != 0.0, exist)
+
+
+def test_another_readout_or_input_changes_no_other_draw(mapped, network):
+    """A draw belongs to its row's name: a second output or input moves nothing of the first's."""
+    readout = dataclasses.replace(network.readout, weights=network.readout.weights[:1], offset=np.zeros(1))
+    fewer = dataclasses.replace(network, weights=network.weights[:, :1], readout=readout)
+    designs = mapped(fewer), mapped(network)
+    one, other = (
+        {name: perturb(d, 1, 0).deviations.threshold[row] for row, (name, _) in enumerate(d.rows)} for d in designs
+    )
+    assert set(one) < set(other)
+    for name, drawn in one.items():
+        assert np.array_equal(drawn, other[name]), name
 
 
 def test_deviations_cannot_be_written(crowd):
@@ -127,12 +142,16 @@ def test_devices_of_different_cells_are_independent(crowd):
     assert np.abs(correlation).max() < 5.0 / np.sqrt(crowd.count)
 
 
+CLAMP = 1  # of the outputs below: what every output is held at, and a filter follows
+OUTPUTS = (-2.5, -1.0, 0.5)
+
+
 def transfer(design, seen, branch: int, delta: float) -> tuple[float, float, float]:
     """Amplitude of the cell's shape, its middle (a wide OTA's zero crossing), and the constant beside it."""
-    centre = delta if branch < LEAK else 0.0 if branch == LEAK else FILTER_CLAMP
+    centre = delta if branch < LEAK else 0.0 if branch == LEAK else OUTPUTS[CLAMP]
     sign = SIGNS[branch] if branch < LEAK else -1.0 if branch == LEAK else 1.0
     near = np.abs(seen.voltage - centre) < 3.0
-    x, current = seen.voltage[near], sign * seen.current[branch, near, 0]
+    x, current = seen.voltage[near], sign * seen.current[branch, near, CLAMP, 0]
     curve = design.cells.leak_curve if branch == LEAK else design.cells.filter_curve
     shape = np.tanh if branch < LEAK else curve
     fit = least_squares(lambda p: p[0] * shape(x - p[1]) + p[2] - current, [current[-1], centre, 0.0], x_scale=0.1).x
@@ -143,8 +162,10 @@ def transfer(design, seen, branch: int, delta: float) -> tuple[float, float, flo
 
 def moved(design, chip, level, run, delta) -> np.ndarray:
     """By how much ln(gain), offset and constant, unit currents, of every OTA differ between chip and design."""
-    plan = load_plan("dc").model_copy(update={"step": 0.05})
-    before, after = bench(design, level, plan, run)(design), bench(chip, level, plan, run)(design)
+    plan = load_plan("dc").model_copy(update={"step": 0.05, "outputs": OUTPUTS})
+    held = np.zeros((POINTS, 1))
+    course = Course(held, np.stack([held] * 3), np.zeros((POINTS, 0, 1)))
+    before, after = (bench(each, level, plan, run, course)(design) for each in (design, chip))
     here = np.flatnonzero(design.present[:, 0])
     old, new = (np.array([transfer(design, seen, b, delta[min(b, 3)]) for b in here]).T for seen in (before, after))
     return np.array([np.log(new[0] / old[0]), new[1] - old[1], new[2] - old[2]])
@@ -152,11 +173,11 @@ def moved(design, chip, level, run, delta) -> np.ndarray:
 
 def predicted(design, chip) -> np.ndarray:
     here = np.flatnonzero(design.present[:, 0])
-    gain = np.log(branch_gain(chip) / branch_gain(design))[here, 0]
+    gain = np.log(row_gain(chip) / row_gain(design))[here, 0]
     # An element whose reference is on the positive input, and the leak, shift the other way.
     side = np.array([1.0, -1.0, 1.0, -1.0, -1.0, 1.0, 1.0, 1.0])[here]
-    offset = side * branch_offset(chip)[here, 0] / design.scale.volt
-    return np.array([gain, offset, branch_constant(chip)[here, 0] / design.scale.amp])
+    offset = side * row_offset(chip)[here, 0] / design.scale.volt
+    return np.array([gain, offset, row_constant(chip)[here, 0] / design.scale.amp])
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +206,57 @@ def test_a_transistor_sweep_shows_the_predicted_deviations(curved, runner):
     # The wide OTA's sensitivities are taken at the leak's bias; a filter runs at a thousandth of it.
     assert off[:, LEAK].max() < 0.15
     assert off[1, LEAK + 1 :].max() < 0.1
+
+
+@pytest.fixture(scope="module")
+def weighing(mapped, network):
+    """One neuron with an input and a synapse."""
+    readout = dataclasses.replace(network.readout, weights=np.array([[1.0]]), offset=np.zeros(1))
+    return mapped(
+        dataclasses.replace(
+            network,
+            neurons=network.neurons.take(0),
+            weights=np.array([[1.0]]),
+            bias=np.zeros(1),
+            synapse=RectifiedTanh(0.0),
+            readout=readout,
+            input_curve=network.neurons.leak_curve,
+        )
+    )
+
+
+@pytest.mark.parametrize(("level", "most"), [("behavioural", 0.01), ("transistor", 0.15)])
+def test_an_input_s_and_a_synapse_s_sweep_shows_the_predicted_deviations(weighing, runner, level, most):
+    """Gain and offset of both, over a few chips, against the spread that is predicted."""
+    plan = load_plan("dc").model_copy(update={"step": 0.1, "outputs": (-1.0, 0.0, 1.0)})
+    held = np.zeros((POINTS, 1))
+    course = Course(held, np.stack([held] * 3), np.zeros((POINTS, 1, 1)))
+    shapes = {len(BRANCHES): weighing.input_curve, len(BRANCHES) + 1: weighing.synapse}
+
+    def fitted(chip) -> np.ndarray:
+        seen = bench(chip, level, plan, runner, course)(weighing)
+        near = np.abs(seen.voltage) < 2.5
+        x = seen.voltage[near]
+        found = []
+        for row, shape in shapes.items():
+            current = seen.current[row, near, 1, 0]
+
+            def residual(p, shape=shape, current=current):
+                return p[0] * shape(x - p[1]) - current
+
+            found.append(least_squares(residual, [current[-1], 0.01]).x)
+        return np.array(found)
+
+    nominal = fitted(weighing)
+    chips = [perturb(weighing, 7, sample) for sample in range(4)]
+    rows = list(shapes)
+    seen = np.array([fitted(chip) for chip in chips])
+    seen = np.stack([np.log(seen[..., 0] / nominal[:, 0]), seen[..., 1] - nominal[:, 1]], axis=-1)
+    gain = np.array([np.log(row_gain(chip) / row_gain(weighing))[rows, 0] for chip in chips])
+    said = np.stack([gain, np.array([row_offset(c)[rows, 0] for c in chips]) / weighing.scale.volt], axis=-1)
+    spread, off = (np.sqrt(np.mean(each**2, axis=0)) for each in (said, seen - said))
+    assert spread.min() > 0.01
+    assert (off / spread).max() < most
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from mtc_hw.hardware.mapping import MappingOptions, draft_of
 from mtc_hw.hardware.rules import PLATEAU, violations, window
-from mtc_hw.spec import ModelSpec, Neurons
+from mtc_hw.spec import ModelSpec, Neurons, Readout
 
 
 def column(*values: float) -> np.ndarray:
@@ -121,11 +121,11 @@ def test_a_swing_out_of_the_input_range_concerns_every_neuron(broken):
         ),
         (
             {"length": 1e-7},
-            "length 0.1 um is outside the process's 0.18 to 100 um (rule: legal grid); choose a size within",
+            "length 0.1 um is outside the process's 0.2 to 100 um (rule: legal grid); choose a size within",
         ),
         (
             {"width": 6e-5},
-            "width 60 um is outside the process's 0.22 to 50 um (rule: legal grid); choose a size within",
+            "width 60 um is outside the process's 0.2 to 50 um (rule: legal grid); choose a size within",
         ),
     ],
 )
@@ -151,3 +151,37 @@ def test_a_stricter_departure_narrows_the_window(cells):
             window(cell, MappingOptions(leakage_departure=d, inversion_departure=d / 2)) for d in (0.3, 0.1)
         )
         assert wide[0] < narrow[0] < narrow[1] <= wide[1]
+
+
+def low_passes(technology, cells, tau: float, weight: float = 1.0, **options):
+    """The low-pass of a network whose readout has this tau, and what breaks a rule in it."""
+    neurons = Neurons(column(2, 2, 0, 0), column(0, 0, 0, 0), column(0, 50, 2500))
+    spec = ModelSpec(
+        neurons, np.zeros((1, 0)), np.zeros(1), readout=Readout(np.array([[weight]]), np.zeros(1), tau=tau)
+    )
+    chosen = MappingOptions(**options)
+    draft = draft_of(spec, technology, cells, chosen)
+    return draft, violations(draft, chosen)
+
+
+@pytest.mark.parametrize(("tau", "weight"), [(0.5, 1.0), (3.0, 1.0), (30.0, 0.01), (30.0, 30.0), (1000.0, 1.0)])
+def test_a_low_pass_s_currents_are_such_as_converters_have(technology, cells, tau, weight):
+    draft, found = low_passes(technology, cells, tau, weight)
+    assert found == []
+    current = draft.low_pass.bias * cells.wide_ota.gain_at(draft.low_pass.bias)
+    assert draft.low_pass.bias[0] < 0.85 * draft.dacs["pole"].reach[1]  # a trim has room
+    assert (current[1:] <= MappingOptions().filter_max * (1 + 1e-9)).all()
+    assert draft.low_pass.unit == pytest.approx(current[0] * MappingOptions().readout_span, rel=1e-6)
+
+
+def test_a_low_pass_that_no_capacitor_makes_is_refused(technology, cells):
+    _, found = low_passes(technology, cells, 1e5)
+    places = [(each.rule, each.element) for each in found]
+    assert places == [
+        ("leakage", "low-pass, pole 1"),
+        *(("maximum capacitor", f"low-pass, pole {i}") for i in (2, 3, 4)),
+    ]
+    assert str(found[-1]).startswith(
+        "low-pass, pole 4: 6.4e-10 F is outside 5e-13 to 2e-10 F (rule: maximum capacitor)"
+    )
+    assert all(each.remedy == "change the readout's tau or MappingOptions.capacitor" for each in found)

@@ -11,7 +11,8 @@ from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb, spread_of
-from mtc_hw.hardware.sizing import Grid, MismatchBudget, size_for, spread_at
+from mtc_hw.hardware.process import Grid
+from mtc_hw.hardware.sizing import MismatchBudget, size_for, spread_at
 from mtc_hw.spec import ModelSpec, Neurons
 
 BUDGET = MismatchBudget(0.05, 0.05)
@@ -35,7 +36,7 @@ def size(technology, measure):
 
 @given(st.floats(3e-7, 9e-5))
 def test_rounding_up_is_legal_and_less_than_a_step_away(value):
-    grid = Grid(step=5e-9)
+    grid = Grid(width=(2e-7, 1e-4), length=(2e-7, 1e-4), step=5e-9)
     rounded = grid.up(value)
     assert grid.holds(rounded)
     assert -1e-14 < rounded - value < grid.step
@@ -57,7 +58,7 @@ def test_pelgrom_scaling_agrees_with_cells_measured_at_another_size(technology, 
 
 
 def test_the_size_meets_its_budget_on_the_grid_and_a_smaller_one_would_not(technology, size):
-    grid = MappingOptions().grid
+    grid = technology.grid
     assert grid.holds(size.width) and grid.holds(size.length)
     ratio, name = BUDGET.excess(size.spread)
     assert ratio <= 1.0 and name == size.limited_by

@@ -24,7 +24,7 @@ def printed(technology):
 def test_a_code_is_read_from_the_ports():
     """Bits from the least: vss switches a leg on, and its complement drains what is off."""
     instance = bias_instance(Dac(4, 1e-9), 0b0110)
-    assert instance.cell == "bias_dac"
+    assert instance.cell == "bias_dac_4"
     assert instance.nodes == ("vss", *("vdd", "vss", "vss", "vdd"), *("vss", "vdd", "vdd", "vss"))
     assert instance.parameters == {"lsb": 1e-9}
 
@@ -32,7 +32,7 @@ def test_a_code_is_read_from_the_ports():
 def test_an_octave_is_read_from_the_ports():
     """Octave 2 of 3: the first two halves are dropped, and the third is let pass."""
     instance = bias_instance(Dac(2, 1e-9, octaves=3), 2 * 4 + 3)
-    assert instance.cell == "split_bias_dac_3"
+    assert instance.cell == "split_bias_dac_2_3"
     assert instance.nodes[5:] == (*("vdd", "vdd", "vss"), *("vss", "vss", "vdd"))
 
 
@@ -42,7 +42,7 @@ def test_every_code_has_its_own_ports():
 
 
 def test_a_measured_gain_is_taken_from_the_reference_current():
-    assert bias_instance(Dac(4, 1e-9), 3, gain=1.25).parameters == {"lsb": 0.8e-9}
+    assert bias_instance(Dac(4, 1e-9), 3, gain=1.25).parameters == {"lsb": 1e-9, "gain": 1.25}
 
 
 @pytest.mark.parametrize("code", [-1, 0.5, 16, float("inf")])
@@ -52,7 +52,7 @@ def test_a_code_that_does_not_exist_is_refused(code):
 
 
 def test_an_ideal_converter_has_no_transistors(printed):
-    text = r"^an ideal converter has no transistors; map with MappingOptions.bits$"
+    text = r"^an ideal converter has no transistors; map with --bits 8, or MappingOptions.bits$"
     with pytest.raises(UnmappableError, match=text):
         bias_instance(Dac(None, 1e-9), 3)
     with pytest.raises(UnmappableError, match=text):
@@ -77,7 +77,7 @@ def test_the_sign_names_the_switch():
 
 def test_converters_alike_are_one_subcircuit(printed):
     text = printed("bias_dac", Dac(8, 1e-9), Dac(8, 2e-9), Dac(8, 1e-9, octaves=12))
-    assert re.findall(r"^\.subckt (\S+)", text, re.MULTILINE) == ["bias_dac", "split_bias_dac_12"]
+    assert re.findall(r"^\.subckt (\S+)", text, re.MULTILINE) == ["bias_dac_8", "split_bias_dac_8_12"]
     lint(f"* all converters\n{text}\n{printed('reference_dac')}\n{printed('weight_dac')}")
 
 

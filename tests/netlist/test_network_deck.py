@@ -98,11 +98,8 @@ def six(cells, mapped):
 WAVE = np.cumsum(np.random.default_rng(9).normal(size=(121, 2)), axis=0) / 5.0
 
 
-@pytest.mark.parametrize(
-    ("level", "volts", "most"),
-    [("behavioural", 0.1, 0.004), pytest.param("transistor", 0.3, 0.02, marks=pytest.mark.slow)],
-)
-def test_a_network_in_pieces_is_the_network_in_one_deck(six, runner, level, volts, most):
+@pytest.mark.parametrize("level", ["behavioural", "transistor"])
+def test_a_network_in_pieces_is_the_network_in_one_deck(six, runner, level):
     """A feed-forward layer loads nothing: a deck a neuron and one a readout give what one deck gives."""
     pieces = run_networks([six], level, WAVE, runner)[0]
     deck = network_deck(six, level, Series(WAVE, 1.0), 120.0, SETTLED, DRIVEN[level])
@@ -111,10 +108,11 @@ def test_a_network_in_pieces_is_the_network_in_one_deck(six, runner, level, volt
     for index in range(six.count):
         trace = to_trace(whole, six, index)
         again = np.interp(pieces.layer.step * np.arange(481), trace.time, trace.voltage[:, 0])
-        assert np.abs(again - pieces.layer.voltage[:, index]).max() < volts
+        # A spike climbs 3 units in a tau_m, and the two decks' time steps differ.
+        assert np.abs(again - pieces.layer.voltage[:, index]).max() < 0.15
     at = np.arange(121) * six.scale.second
     answer = (np.interp(at, whole.axis, whole["v(y_0)"]) - six.technology.analog_ground) / six.scale.volt
-    assert np.ptp(pieces.prediction) > 0.3
-    assert answer / six.readout_span == pytest.approx(pieces.prediction[:, 0], abs=most)
+    assert np.ptp(pieces.prediction) > 0.25
+    assert answer / six.readout_span == pytest.approx(pieces.prediction[:, 0], abs=0.002)
     supply = -whole["i(vdd)"] * six.technology.supply
     assert pieces.power == pytest.approx(np.trapezoid(supply, whole.axis) / whole.axis[-1], rel=0.01)
