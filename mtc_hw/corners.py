@@ -149,12 +149,14 @@ def study_corners(
     """
     duration = _duration(neuron, options)
     where = conditions(load_technology(options.technology), options)
+    # Before minutes of trimming, every condition that the technology does not have is refused.
+    loaded = [load_technology(options.technology, each.corner, each.supply, each.celsius) for each in where]
     if design is None:
         design = neuron_design(neuron, load_technology(options.technology), _neuron_options(options, duration), run)
     elif design.count != 1:
         raise DataError(f"this design has {design.count} neurons; a study of corners is of one")
-    there = {each: _technology(options.technology, each, design) for each in where}
-    designs = [at_condition(design, there[each], options.tracking) for each in where]
+    size = design.cells.width, design.cells.length
+    designs = [at_condition(design, unit_sized(there, *size), options.tracking) for there in loaded]
     decks = [_deck(moved, neuron, each, duration) for moved, each in zip(designs, where, strict=True)]
     wanted = _wanted(neuron, duration)
     outcomes = run(decks)
@@ -220,11 +222,6 @@ def heat_proof(options: CornersOptions) -> MappingOptions:
     )
     floor = filter_floor(cells, hot_cells, warming(own, options.hottest), options.mapping)
     return dataclasses.replace(options.mapping, filter_min=max(floor, options.mapping.filter_min))
-
-
-def _technology(name: str, where: Condition, design: MappedDesign) -> Technology:
-    loaded = load_technology(name, where.corner, where.supply, where.celsius)
-    return unit_sized(loaded, design.cells.width, design.cells.length)
 
 
 def _deck(design: MappedDesign, neuron: NeuronFile, where: Condition, duration: float) -> Deck:

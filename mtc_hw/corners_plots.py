@@ -48,12 +48,13 @@ def corners_figure(study: CornersStudy, width: float = WIDE) -> Figure:
     return figure
 
 
-def title(study: CornersStudy, break_: str) -> str:
+def title(study: CornersStudy, separator: str) -> str:
     """What the lines in the cells are; of a cell that does not burst the mean interval stands alone."""
-    burst = "interval within bursts (tau_m), spikes per burst, power (nW)"
-    single = "mean interval (tau_m), power (nW)"
+    burst = ("interval within bursts (tau_m),", "spikes per burst, power (nW)")
+    single = ("mean interval (tau_m), power (nW)",)
     bias = {"ptat": "PTAT bias", "fixed": "fixed bias"}[study.tracking]
-    return f"{study.neuron}, {bias}. In each cell:{break_}{burst if study.wanted == 'bursting' else single}"
+    lines = (f"{study.neuron}, {bias}. In each cell:", *(burst if study.wanted == "bursting" else single))
+    return separator.join(lines)
 
 
 def _panel(axes: Axes, study: CornersStudy, supply: float) -> None:

@@ -88,3 +88,17 @@ def test_cards_are_as_the_pdk_and_load_sooner() -> None:
     assert (name, corner, len(cells)) == ("gf180mcuD", "tt", 8)
     assert max(map(float, cells[:6])) < 1e-3
     assert float(cells[6].removesuffix(" s")) > 1e-3 * float(cells[7].removesuffix(" ms"))
+
+
+@pytest.mark.slow
+def test_corners_tells_a_window_for_each_neuron_and_tracking(tmp_path: Path) -> None:
+    text = benchmark("corners", "--size", "4", "--neurons", "tonic", "--out", str(tmp_path))
+    assert text.count("tonic is tonic at 3 of 3 conditions") == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"corners-tonic-ptat.csv", "corners-tonic-fixed.csv"}
+
+
+@pytest.mark.slow
+def test_temperature_scores_a_network_before_and_after_a_refit(tmp_path: Path) -> None:
+    text = benchmark("temperature", "--sizes", "4", "--out", str(tmp_path))
+    assert text.splitlines()[2].startswith("| mackey-glass-fast | 4/4 | ptat | 0 | ")
+    assert len((tmp_path / "temperature-mackey-glass-fast-ptat.csv").read_text().splitlines()) == 2

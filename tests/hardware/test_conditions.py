@@ -1,4 +1,6 @@
-"""A design at another temperature or supply: same codes, and what tracking saves, in ngspice."""
+"""A design at another corner, temperature or supply: same codes, and what tracking saves, in ngspice."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -6,16 +8,19 @@ import pytest
 from mtc_hw.analysis.spikes import burst_statistics, interval_statistics
 from mtc_hw.characterise import cells_for
 from mtc_hw.errors import TechnologyError
-from mtc_hw.hardware.conditions import at_supply, at_temperature, technology_at, warming
-from mtc_hw.hardware.design import as_spec
+from mtc_hw.hardware.conditions import at_condition, at_supply, at_temperature, technology_at, warming
+from mtc_hw.hardware.dac import Dac
+from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.rules import filter_floor
+from mtc_hw.hardware.technology import load_technology
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_file import load_neuron
 from mtc_hw.neuron_run import bare_spec, observe
 from mtc_hw.simulate.waveforms import to_trace
 
 CODES = ("bias_code", "reference_code", "input_code", "offset_code", "readout_code", "capacitor", "present")
+DACS = [each.name for each in dataclasses.fields(MappedDesign) if each.type in (Dac, "Dac")]
 HOT, COLD = 85.0, -40.0
 
 
@@ -31,7 +36,8 @@ def test_there_and_back_is_where_it_began(mapped, network, tracking):
     design = mapped(network, bits=8)
     back = at_temperature(at_temperature(design, HOT, tracking), 27.0, tracking)
     assert (back.technology, back.scale.amp) == (design.technology, pytest.approx(design.scale.amp))
-    for name in ("bias_dac", "filter_dac", "reference_dac", "input_dac", "offset_dac"):
+    assert back.readout_unit == pytest.approx(design.readout_unit, rel=1e-12)
+    for name in DACS:
         one, other = getattr(back, name), getattr(design, name)
         assert (one.lsb, one.base) == (pytest.approx(other.lsb, rel=1e-12), pytest.approx(other.base, rel=1e-12))
 
@@ -43,6 +49,58 @@ def test_codes_and_capacitors_do_not_know_the_temperature(mapped, network, track
     assert hot.technology.temperature == HOT
     for name in CODES:
         assert np.array_equal(getattr(hot, name), getattr(design, name)), name
+
+
+def test_tracking_scales_every_converter_and_a_fixed_source_none(mapped, network):
+    design = mapped(network, bits=8)
+    ratio, ground = warming(design.technology, HOT), design.technology.analog_ground
+    assert {"bias_dac", "filter_dac", "pole_dac", "reference_dac", "input_dac", "offset_dac", "readout_dac"} == set(
+        DACS
+    )
+    tracked, fixed = (at_temperature(design, HOT, tracking) for tracking in ("ptat", "fixed"))
+    for name in DACS:
+        own, moved = getattr(design, name), getattr(tracked, name)
+        zero = ground if name == "reference_dac" else 0.0
+        assert moved.lsb == pytest.approx(ratio * own.lsb, rel=1e-12), name
+        assert moved.base - zero == pytest.approx(ratio * (own.base - zero), rel=1e-12), name
+        assert getattr(fixed, name) == own, name
+    assert tracked.readout_unit == pytest.approx(ratio * design.readout_unit, rel=1e-12)
+    # A prediction of one is as many unit voltages at the low-pass's output, within the change of a cell's gain.
+    assert tracked.readout_span == pytest.approx(design.readout_span, rel=0.05)
+    assert fixed.readout_span == design.readout_span
+
+
+@pytest.mark.parametrize("tracking", ["ptat", "fixed"])
+def test_at_its_own_condition_a_design_stays_what_it_is(mapped, network, tracking):
+    design = mapped(network, bits=8)
+    assert at_condition(design, load_technology("generic"), tracking).digest == design.digest
+
+
+@pytest.mark.parametrize("tracking", ["ptat", "fixed"])
+def test_a_condition_is_a_corner_a_supply_and_a_temperature(mapped, network, tracking):
+    design = mapped(network, bits=8)
+    there = load_technology("generic", "sf", 1.62, HOT)
+    moved = at_condition(design, there, tracking)
+    assert moved.technology is there
+    same = dataclasses.replace(moved, technology=design.technology)
+    warm = dataclasses.replace(at_temperature(design, HOT, tracking), technology=design.technology)
+    assert same.digest == warm.digest, "a corner and a supply change the technology alone"
+    deck = own_deck(at_condition(mapped(bare_spec(load_neuron("tonic"))), there, tracking), load_neuron("tonic"),
+                    "transistor", 10.0).text  # fmt: skip
+    assert there.cards.splitlines()[0] in deck
+    assert "\n.temp 85" in deck and "1.62" in deck
+
+
+def test_another_process_or_ground_is_refused(preset, technology):
+    design = preset("tonic")[2]
+    for change in ({"name": "other"}, {"analog_ground": 1.0}):
+        with pytest.raises(
+            TechnologyError, match=r"^this design is on generic with its analog ground at 1\.1 V, not on"
+        ):
+            at_condition(design, technology.model_copy(update=change), "ptat")
+    low = technology.model_copy(update={"supply": 1.05})
+    with pytest.raises(TechnologyError, match=r"^supply is 1\.05 V"):
+        at_condition(design, low, "ptat")
 
 
 @pytest.mark.parametrize("celsius", [COLD, 0.0, HOT])

@@ -84,8 +84,10 @@ def test_a_chip_s_deviations_move_the_faithful_neuron_as_the_meant_one(preset):
     nominal, moved = as_cells(design).neurons, as_cells(chip).neurons
     before, after = as_spec(design).neurons, as_spec(chip).neurons
     for name in ("alpha", "delta", "leak", "rest", "offset", "tau"):
-        own = getattr(moved, name) - getattr(nominal, name)
-        assert own == pytest.approx(getattr(after, name) - getattr(before, name), abs=1e-12), name
+        assert np.array_equal(getattr(moved, name), getattr(after, name)), name
+        assert not np.array_equal(getattr(after, name), getattr(before, name)), name
+    assert not np.array_equal(moved.cells.constant[:LEAK], nominal.cells.constant[:LEAK])
+    assert np.array_equal(moved.cells.offset, nominal.cells.offset)
 
 
 def test_an_absent_branch_has_no_effects(preset):
