@@ -82,7 +82,7 @@ def test_every_code_that_a_neuron_has_is_a_row(saved, folder):
 def test_a_value_is_base_and_code_times_lsb(saved, folder):
     bias = saved.bias()
     inputs, synapses = saved.input_dac.decode(saved.input_code), saved.readout_dac.decode(saved.readout_code)
-    poles = saved.filter_dac.decode(saved.pole_code)
+    poles = saved.pole_dac.decode(saved.pole_code)
     for row in csv.DictReader((folder / CODES).read_text().splitlines()):
         if not row["code"]:
             continue

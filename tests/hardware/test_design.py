@@ -99,7 +99,7 @@ def test_an_input_s_offset_is_a_constant_current(mapped, network):
 
 def test_the_low_pass_s_time_and_span_are_those_of_its_currents_and_capacitors(mapped, network):
     design = mapped(network, bits=8)
-    bias = design.filter_dac.decode(design.pole_code)
+    bias = design.pole_dac.decode(design.pole_code)
     current = bias * design.cells.wide_ota.gain_at(bias)
     farad = design.pole_capacitor + pole_parasitic(design.cells)
     tau = farad * design.scale.volt / current
