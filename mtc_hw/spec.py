@@ -69,20 +69,22 @@ class CellEffects:
     """What a circuit's transconductors do beside the equations of `Neurons`, for N neurons. With them these are
 
         dV/dt         = I (1 - t_I V) + sum_x J_x (1 + c_x (U_x + r_x) / 2 - t_x V) - h_V V
-        J_x           = sign_x alpha_x tanh(s_x (U_x - delta_x - b_x V)) + j_x    x an element
-        J_leak        = g L(V_rest - V) + j_leak                                  and the leak, of which U_leak = V
-        tau_y dU_y/dt = (F(V - U_y + o_y) + j_y) (1 + c_y (V + U_y) / 2 - t_y U_y) p / q_y - h_y U_y
+        J_x           = sign_x alpha_x tanh(s_x (U_x - delta_x - z_x - b_x V)) + j_x    x an element
+        J_leak        = g L(V_rest + z_leak - V) + j_leak                       and the leak, of which U_leak = V
+        tau_y dU_y/dt = (F(V - U_y + o_y + z_y) + j_y) (1 + c_y (V + U_y) / 2 - t_y U_y) p / q_y - h_y U_y
         lag_y dq_y/dt = p - q_y,   p = exp(V)                                 lag_y = 0 means q_y = p
 
-    with s the sharpness, b the output shift, j the constant, c the common-mode factor, t the tilt, h the conductance
-    and r the reference. The lag is that of a filter's tail nodes, which follow a rising V at once, with charge out of the output's mirror,
-    and fall only as fast as the bias discharges them: each spike so adds to a filter of some pA.
+    with s the sharpness, z the offset, b the output shift, j the constant, c the common-mode factor, t the tilt, h the
+    conductance and r the reference. The lag is that of a filter's tail nodes, which follow a rising V at once, with
+    charge out of the output's mirror, and fall only as fast as the bias discharges them: each spike so adds to a filter
+    of some pA.
     L and F are A [(1 + e) tanh k(x-d) + (1 - e) tanh k(x+d)] of each neuron's own, with the slope k, the shift d, the
-    skew e and A as in `Curve`; leak_curve and filter_curve of `Neurons` are then only what its circuit is meant to be.
-    Voltages in unit voltages, currents in I_u; a filter's constant is in
-    unit voltages and its conductance a number. From `hardware.cells.Cell`, see `hardware.faithful.as_cells`.
+    skew e and A as in `Curve`; leak_curve and filter_curve of `Neurons` are then only what its circuit is meant to
+    be. Voltages in unit voltages, currents in I_u; a filter's constant is in unit voltages and its conductance a
+    number. From `hardware.cells.Cell`, see `hardware.faithful.as_cells`.
     """
 
+    offset: Array  # (8, N): elements, leak, filters
     sharpness: Array  # (4, N), > 0: one unit voltage over the element's own tanh scale
     output_shift: Array  # (4, N): by how much of V the element's delta moves
     slope: Array  # (4, N), > 0: k of the leak's, fast, slow and ultraslow filter's curve
@@ -127,6 +129,7 @@ TAIL_SLOPE = 1.0
 """Per unit voltage: how sharply a follower's tail goes over from rising with V to falling with the bias."""
 
 EFFECT_ROWS = {
+    "offset": len(ELEMENTS) + 1 + len(FILTERS),
     "sharpness": len(ELEMENTS),
     "output_shift": len(ELEMENTS),
     "slope": 1 + len(FILTERS),
@@ -204,9 +207,7 @@ class Neurons:
         """The one neuron at `index`, as a population of one."""
         arrays = ("alpha", "delta", "tau", "leak", "rest", "offset")
         cells = None if self.cells is None else self.cells.take(index)
-        return dataclasses.replace(
-            self, **{a: getattr(self, a)[..., index : index + 1] for a in arrays}, cells=cells
-        )
+        return dataclasses.replace(self, **{a: getattr(self, a)[..., index : index + 1] for a in arrays}, cells=cells)
 
     def ideal(self) -> "Neurons":
         """The same without the circuit's effects."""

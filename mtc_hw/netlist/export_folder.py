@@ -16,6 +16,7 @@ from mtc_hw.netlist.templates import render
 from mtc_hw.netlist.verilog import verilog_cards, verilog_module
 from mtc_hw.netlist.views import Level
 from mtc_hw.neuron_file import NeuronFile, save_neuron
+from mtc_hw.spec import RectifiedTanh
 
 MODULE, CARDS, README, NEURON = "mtc_neuron.va", "mtc_neurons.inc", "README.md", "neuron.toml"
 
@@ -105,6 +106,7 @@ def _readme(
         "neuron": neuron is not None,
         "scale": design.scale,
         "outputs": len(design.readout_offset),
+        "drawn_synapse": isinstance(design.synapse, RectifiedTanh),
         "readout_unit": design.readout_unit,
         "readout_span": design.readout_span if len(design.readout_offset) else 0.0,
         "analog_ground": design.technology.analog_ground,
@@ -119,7 +121,7 @@ def _readme(
 
 
 def _widths(design: MappedDesign) -> str:
-    names = ("bias", "filter", "reference", "input", "offset", "readout")
+    names = ("bias", "filter", "reference", "input", "offset", "readout", "pole")
     return "Bits: " + ", ".join(f"{name} {getattr(design, f'{name}_dac').bits}" for name in names) + "."
 
 

@@ -137,6 +137,10 @@ class _Constants(NamedTuple):
         alpha, delta, tau, offset = (tuple(row[:, index].tolist()) for row in rows)
         leak, rest = float(neurons.leak[index]), float(neurons.rest[index])
         bends = _Bend.of(neurons.leak_curve), _Bend.of(neurons.filter_curve)
+        if neurons.cells is not None:
+            own = _column(neurons.cells.take(index).offset)
+            delta, rest = _sums(delta, own[:LEAK]), rest + own[LEAK]
+            offset = _sums(offset, own[LEAK + 1 :])
         cells = None if neurons.cells is None else _Cells.of(neurons.cells, index)
         return _Constants(alpha, delta, tau, offset, leak, rest, *bends, cells)
 
@@ -175,6 +179,10 @@ class _Cells(NamedTuple):
             lag=_column(own.lag),
             input_tilt=float(own.input_tilt[0]),
         )
+
+
+def _sums(some: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(one + other for one, other in zip(some, others, strict=True))
 
 
 def _column(values: Array) -> tuple[float, ...]:
@@ -236,7 +244,7 @@ def _grid(start: float, end: float, spacing: float) -> Array:
 def _course(
     constants: _Constants, pieces: list[_Piece], initial: Initial, rtol: float, atol: float
 ) -> tuple[Array, Array]:
-    """Times (T,) and states (T, 3 or more): voltage, slow, ultraslow, where it has a time constant fast, and tails."""
+    """Times (T,) and states (T, 3 or more): voltage, slow, ultraslow, fast if it has a time constant, and tails."""
     fast = initial.voltage if initial.fast is None else initial.fast
     state = np.array([initial.voltage, initial.slow, initial.ultraslow, fast][: 4 if constants.tau[0] > 0 else 3])
     if constants.cells is not None:

@@ -182,6 +182,8 @@ class _CircuitFlow:
         self.rate = np.where(_in_use(neurons), 1.0 / np.where(neurons.tau > 0.0, neurons.tau, 1.0), 0.0)
         self.instantaneous = neurons.tau[0] == 0.0
         self.half = 0.5 * cells.common_mode
+        self.delta, self.rest = neurons.delta + cells.offset[: len(ELEMENTS)], neurons.rest + cells.offset[len(ELEMENTS)]
+        self.offset = neurons.offset + cells.offset[len(ELEMENTS) + 1 :]
         self.lift = 1.0 + self.half[: len(ELEMENTS) + 1] * cells.reference
         self.lagging = (cells.lag > 0.0) & (self.rate > 0.0)
         self.lag = np.where(self.lagging, cells.lag, 1.0)
@@ -202,14 +204,14 @@ class _CircuitFlow:
         n, c, voltage, elements = self.neurons, self.cells, state[3], slice(0, len(ELEMENTS))
         np.copyto(state[0], voltage, where=self.instantaneous)
         heard = np.concatenate([state[list(ELEMENT_FILTER)], voltage[None]])
-        above = c.sharpness * (heard[elements] - n.delta - c.output_shift * voltage)
-        own = np.concatenate([self.gain * np.tanh(above), n.leak * self._bend(0, n.rest - voltage)])
+        above = c.sharpness * (heard[elements] - self.delta - c.output_shift * voltage)
+        own = np.concatenate([self.gain * np.tanh(above), n.leak * self._bend(0, self.rest - voltage)])
         own += c.constant[: len(own)]
         own *= self.lift + self.half[: len(own)] * heard - c.tilt[: len(own)] * voltage
         out[3] = own.sum(axis=0) + self.input * (1.0 - c.input_tilt * voltage) - c.conductance[0] * voltage
         pull = np.exp(TAIL_SLOPE * voltage)
         filtered, half, tilt = state[:3], self.half[len(own) :], c.tilt[len(own) :]
-        driven = self._bend(1, voltage - filtered + n.offset) + c.constant[len(own) :]
+        driven = self._bend(1, voltage - filtered + self.offset) + c.constant[len(own) :]
         driven *= 1.0 + half * (voltage + filtered) - tilt * filtered
         driven *= np.where(self.lagging, pull / state[4:], 1.0)
         out[:3] = self.rate * (driven - c.conductance[1:] * filtered)

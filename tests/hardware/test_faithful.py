@@ -60,7 +60,8 @@ def test_ideal_cells_are_the_ideal_neuron(preset, cells):
     """Without offsets, conductances and lags, and with the curves that the model assumes, nothing is left."""
     _, _, design = preset("bursting")
     ones = np.ones_like(cells.ota.bias)
-    shaped = {"ota": {"unit": cells.unit * ones}, "wide_ota": {"slope": CURVE.slope * ones, "shift": CURVE.shift * ones}}
+    curve = {"slope": CURVE.slope * ones, "shift": CURVE.shift * ones}
+    shaped = {"ota": {"unit": cells.unit * ones}, "wide_ota": curve}
     plain = {
         kind: dataclasses.replace(
             getattr(cells, kind),
@@ -83,8 +84,10 @@ def test_a_chip_s_deviations_move_the_faithful_neuron_as_the_meant_one(preset):
     nominal, moved = as_cells(design).neurons, as_cells(chip).neurons
     before, after = as_spec(design).neurons, as_spec(chip).neurons
     for name in ("alpha", "delta", "leak", "rest", "offset", "tau"):
-        own = getattr(moved, name) - getattr(nominal, name)
-        assert own == pytest.approx(getattr(after, name) - getattr(before, name), abs=1e-12), name
+        assert np.array_equal(getattr(moved, name), getattr(after, name)), name
+        assert not np.array_equal(getattr(after, name), getattr(before, name)), name
+    assert not np.array_equal(moved.cells.constant[:LEAK], nominal.cells.constant[:LEAK])
+    assert np.array_equal(moved.cells.offset, nominal.cells.offset)
 
 
 def test_an_absent_branch_has_no_effects(preset):

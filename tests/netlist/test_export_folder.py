@@ -2,6 +2,7 @@ import dataclasses
 import re
 from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from mtc_hw import __version__
@@ -13,9 +14,10 @@ from mtc_hw.netlist.dialects import DIALECTS, EXTENSION, export
 from mtc_hw.netlist.export_folder import ideal_converters, write_export
 from mtc_hw.netlist.grammar import check
 from mtc_hw.netlist.readback import differences
-from mtc_hw.netlist.render import neuron_deck, own_deck
+from mtc_hw.netlist.render import Series, network_deck, neuron_deck, own_deck
 from mtc_hw.netlist.solver import TRANSISTOR
 from mtc_hw.neuron_file import Initial, Stimulus, load_neuron
+from mtc_hw.spec import RectifiedTanh, Synapse
 
 
 def decks_of(design):
@@ -64,6 +66,23 @@ def test_the_readme_tells_what_when_and_how(mapped, network, tmp_path, dialect):
     rows = re.findall(r"^\| `(\S+)` \| `([0-9a-f]{64})` \| `([0-9a-f]{64})` \|$", text, re.MULTILINE)
     assert rows == [(p.name, sha256(p.read_bytes()).hexdigest(), d.digest) for p, d in zip(paths, decks, strict=True)]
     assert not re.search(r"<<|>>|<%", text)
+
+
+@pytest.mark.parametrize("synapse", [Synapse(), RectifiedTanh(0.1)], ids=["relu", "tanh"])
+def test_the_readme_says_what_is_no_circuit(mapped, network, preset, tmp_path, synapse):
+    """Sources and equations that a transistor-level deck still has."""
+    design = mapped(dataclasses.replace(network, synapse=synapse), bits=8)
+    series = Series(np.zeros((3, 2)), 5.0)
+    deck = network_deck(design, "transistor", series, 10.0, Initial(), TRANSISTOR)
+    write_export([deck], design, "transistor", "ngspice", tmp_path / "network")
+    text = (tmp_path / "network" / "README.md").read_text()
+    assert ("The synapses are equations, whatever the level" in text) == ("saturated_relu" in deck.text)
+    assert ("saturated_relu" in deck.text) == isinstance(synapse, Synapse)
+    assert "`Ioffset_<o>`" in text and "\nIoffset_0 0 sum_p_0 dc " in deck.text
+    file, _, bare = preset("tonic", bits=8)
+    write_export([own_deck(bare, file, "transistor", 20.0)], bare, "transistor", "ngspice", tmp_path / "bare", file)
+    text = (tmp_path / "bare" / "README.md").read_text()
+    assert "Ioffset" not in text and "synapse" not in text.split("## Converters")[0]
 
 
 def test_a_neuron_s_own_file_comes_along(preset, tmp_path):
