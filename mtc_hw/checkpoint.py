@@ -9,7 +9,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from mtc_hw.errors import DataError, SpecError
-from mtc_hw.spec import EFFECT_ROWS, AnySynapse, CellEffects, Curve, ModelSpec, Neurons, Readout, RectifiedTanh, Synapse, Task
+from mtc_hw.spec import (
+    EFFECT_ROWS,
+    AnySynapse,
+    CellEffects,
+    Curve,
+    ModelSpec,
+    Neurons,
+    Readout,
+    RectifiedTanh,
+    Synapse,
+    Task,
+)
 
 FORMAT = "mtc_hw.model"
 VERSION = 1

@@ -10,13 +10,14 @@ from mtc_hw.characterise import cells_for
 from mtc_hw.checkpoint import save_spec
 from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.design import as_spec
+from mtc_hw.hardware.faithful import typical_effects
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import spread_of
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.tasks import Split
 from mtc_hw.model.train import Trained, train
-from mtc_hw.spec import ModelSpec
+from mtc_hw.spec import CellEffects, ModelSpec
 from mtc_hw.spread import Spread
 
 STATE = "training.safetensors"
@@ -40,12 +41,19 @@ def mismatch(technology: str, size: float) -> Spread:
     return spread_of(known, cells_for(known, size, size))
 
 
+def typical(count: int, technology: str = "generic", size: float = 4e-6) -> CellEffects:
+    """What the cells of a technology do to each of `count` neurons, at typical biases; `size` in m."""
+    known = load_technology(technology)
+    return typical_effects(known, cells_for(known, size, size), count, MappingOptions())
+
+
 def train_and_save(
     split: Split, options: TrainOptions, out: Path, command: str, progress: bool = True, resume: bool = False
 ) -> tuple[Trained, Path | None]:
     """Train; leave the checkpoint, and the state to resume from, in the folder. No checkpoint without a circuit."""
     rule = None if options.bits is None else quantiser(options.bits)
-    trained = train(split, options, progress, quantiser=rule, save=out / STATE, resume=resume)
+    cells = typical(options.hidden) if options.curves == "cells" and options.neuron == "mtc" else None
+    trained = train(split, options, progress, quantiser=rule, save=out / STATE, resume=resume, cells=cells)
     if trained.spec is None:
         return trained, None
     return trained, save_spec(trained.spec, out / "network", record(trained, split, command))[0]

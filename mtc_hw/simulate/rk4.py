@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Stimulus
-from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, FILTERS, SIGNS, TAIL_SLOPE, Array, CellEffects, Curve, Neurons, Trace
+from mtc_hw.spec import (
+    ELEMENT_FILTER,
+    ELEMENTS,
+    FILTERS,
+    SIGNS,
+    TAIL_SLOPE,
+    Array,
+    CellEffects,
+    Curve,
+    Neurons,
+    Trace,
+)
 
 STEP = 0.5  # of the shortest time constant; a preset's spikes lie within 0.06 tau_m of LSODA's
 LARGEST_RUN = 5e9  # steps times neurons, about five minutes
@@ -171,7 +182,10 @@ class _CircuitFlow:
         self.rate = np.where(_in_use(neurons), 1.0 / np.where(neurons.tau > 0.0, neurons.tau, 1.0), 0.0)
         self.instantaneous = neurons.tau[0] == 0.0
         self.half = 0.5 * cells.common_mode
-        self.delta, self.rest = neurons.delta + cells.offset[: len(ELEMENTS)], neurons.rest + cells.offset[len(ELEMENTS)]
+        self.delta, self.rest = (
+            neurons.delta + cells.offset[: len(ELEMENTS)],
+            neurons.rest + cells.offset[len(ELEMENTS)],
+        )
         self.offset = neurons.offset + cells.offset[len(ELEMENTS) + 1 :]
         self.lift = 1.0 + self.half[: len(ELEMENTS) + 1] * cells.reference
         self.lagging = (cells.lag > 0.0) & (self.rate > 0.0)
