@@ -30,7 +30,13 @@ def quantiser(bits: int, technology: str = "generic", size: float = 4e-6) -> Cal
     cells, options = cells_for(known, size, size), MappingOptions(bits=bits)
 
     def quantised(spec: ModelSpec) -> ModelSpec:
-        return as_spec(map_spec(spec, known, cells, options))
+        meant = as_spec(map_spec(spec, known, cells, options))
+        own = spec.neurons.cells
+        return (
+            meant
+            if own is None
+            else dataclasses.replace(meant, neurons=dataclasses.replace(meant.neurons, cells=own))
+        )
 
     return quantised
 

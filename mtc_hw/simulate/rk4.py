@@ -182,10 +182,8 @@ class _CircuitFlow:
         self.rate = np.where(_in_use(neurons), 1.0 / np.where(neurons.tau > 0.0, neurons.tau, 1.0), 0.0)
         self.instantaneous = neurons.tau[0] == 0.0
         self.half = 0.5 * cells.common_mode
-        self.delta, self.rest = (
-            neurons.delta + cells.offset[: len(ELEMENTS)],
-            neurons.rest + cells.offset[len(ELEMENTS)],
-        )
+        self.delta = neurons.delta + cells.offset[: len(ELEMENTS)]
+        self.rest = neurons.rest + cells.offset[len(ELEMENTS)]
         self.offset = neurons.offset + cells.offset[len(ELEMENTS) + 1 :]
         self.lift = 1.0 + self.half[: len(ELEMENTS) + 1] * cells.reference
         self.lagging = (cells.lag > 0.0) & (self.rate > 0.0)

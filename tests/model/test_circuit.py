@@ -8,7 +8,6 @@ import pytest
 import torch
 from kernel_calls import BATCH, Case, Problem, assert_equal_to_reference, normal
 
-from mtc_hw.model.circuit import circuit_coefficients
 from mtc_hw.model.mtc import TENSORS, Integrator, coefficients, dynamics, parameters, simulate
 from mtc_hw.model.program import Program
 from mtc_hw.model.run import run_spec
@@ -165,4 +164,3 @@ def test_what_is_trained_is_a_tensor(population: Population) -> None:
     c = coefficients(p, law)
     tensors = {name for name, value in c.items() if isinstance(value, torch.Tensor)}
     assert {name.partition("_")[0] for name in tensors} == {"alpha", "edge", "whole"}
-    assert circuit_coefficients.__module__ == "mtc_hw.model.circuit"
