@@ -75,13 +75,14 @@ class CellEffects:
         lag_y dq_y/dt = p - q_y,   p = exp(V)                                 lag_y = 0 means q_y = p
 
     with s the sharpness, z the offset, b the output shift, j the constant, c the common-mode factor, t the tilt, h
-    the conductance and r the reference. The lag is that of a filter's tail nodes, which follow a rising V at once,
-    with charge out of the output's mirror, and fall only as fast as the bias discharges them: each spike so adds to
-    a filter of some pA.
-    L and F are A [(1 + e) tanh k(x-d) + (1 - e) tanh k(x+d)] of each neuron's own, with the slope k, the shift d, the
-    skew e and A as in `Curve`; leak_curve and filter_curve of `Neurons` are then only what its circuit is meant to
-    be. Voltages in unit voltages, currents in I_u; a filter's constant is in unit voltages and its conductance a
-    number. From `hardware.cells.Cell`, see `hardware.faithful.as_cells`.
+    the conductance and r the reference. L and F are A [(1 + e) tanh k(x-d) + (1 - e) tanh k(x+d)] of each neuron's
+    own, with the slope k, the shift d, the skew e and A as in `Curve`; leak_curve and filter_curve of `Neurons` are
+    then only what its circuit is meant to be. The lag is that of a filter's tail nodes. They follow a rising V at
+    once, with charge out of the output's mirror, and fall only as fast as the bias discharges them: each spike so
+    adds to a filter of some pA.
+
+    Voltages are in unit voltages, currents in I_u, times in tau_m; a filter's constant is in unit voltages and its
+    conductance a number. From `hardware.cells.Cell` by `hardware.faithful.as_cells`.
     """
 
     offset: Array  # (8, N): elements, leak, filters

@@ -10,6 +10,7 @@ from mtc_hw.characterise import cells_for
 from mtc_hw.checkpoint import save_spec
 from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.design import as_spec
+from mtc_hw.hardware.faithful import typical_effects
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import spread_of
 from mtc_hw.hardware.technology import load_technology
@@ -17,7 +18,7 @@ from mtc_hw.hardware.unit import UnitSize
 from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.tasks import Split
 from mtc_hw.model.train import Trained, train
-from mtc_hw.spec import ModelSpec
+from mtc_hw.spec import CellEffects, ModelSpec
 from mtc_hw.spread import Spread
 
 STATE = "training.safetensors"
@@ -30,7 +31,13 @@ def quantiser(bits: int, technology: str = "generic", size: float = 4e-6) -> Cal
     cells, options = cells_for(known, size, size), MappingOptions(bits=bits)
 
     def quantised(spec: ModelSpec) -> ModelSpec:
-        return as_spec(map_spec(spec, known, cells, options))
+        meant = as_spec(map_spec(spec, known, cells, options))
+        own = spec.neurons.cells
+        return (
+            meant
+            if own is None
+            else dataclasses.replace(meant, neurons=dataclasses.replace(meant.neurons, cells=own))
+        )
 
     return quantised
 
@@ -41,12 +48,19 @@ def mismatch(technology: str, size: UnitSize) -> Spread:
     return spread_of(known, cells_for(known, size.width, size.length))
 
 
+def typical(count: int, technology: str = "generic", size: float = 4e-6) -> CellEffects:
+    """What the cells of a technology do to each of `count` neurons, at typical biases; `size` in m."""
+    known = load_technology(technology)
+    return typical_effects(known, cells_for(known, size, size), count, MappingOptions())
+
+
 def train_and_save(
     split: Split, options: TrainOptions, out: Path, command: str, progress: bool = True, resume: bool = False
 ) -> tuple[Trained, Path | None]:
     """Train; leave the checkpoint, and the state to resume from, in the folder. No checkpoint without a circuit."""
     rule = None if options.bits is None else quantiser(options.bits)
-    trained = train(split, options, progress, quantiser=rule, save=out / STATE, resume=resume)
+    cells = typical(options.hidden) if options.curves == "cells" and options.neuron == "mtc" else None
+    trained = train(split, options, progress, quantiser=rule, save=out / STATE, resume=resume, cells=cells)
     if trained.spec is None:
         return trained, None
     return trained, save_spec(trained.spec, out / "network", record(trained, split, command))[0]

@@ -1,19 +1,22 @@
 """Training with a technology's converters and mismatch, as the command line offers it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mtc_hw.checkpoint import load_spec, load_training
 from mtc_hw.cli import main
-from mtc_hw.errors import UnmappableError
+from mtc_hw.errors import DataError, UnmappableError
 from mtc_hw.hardware.design import as_spec
+from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.unit import SQUARE, parse_size
 from mtc_hw.model.options import TrainOptions, load_recipe, recipe_names
 from mtc_hw.model.tasks import mackey_glass_split
-from mtc_hw.training import mismatch, quantiser, require_spec, train_and_save
+from mtc_hw.model.train import train
+from mtc_hw.training import mismatch, quantiser, require_spec, train_and_save, typical
 
 SMALL = TrainOptions(hidden=6, iterations=20, candidates=1)
 
@@ -34,6 +37,37 @@ def test_a_quantised_network_maps_without_a_further_error(split, tmp_path, techn
     trained, _ = train_and_save(split, options, tmp_path, "test", progress=False)
     design = map_spec(require_spec(trained), technology, cells, MappingOptions(bits=5))
     assert np.abs(as_spec(design).neurons.alpha - trained.spec.neurons.alpha).max() < 0.5 * 4.0 / 31 + 0.01
+
+
+def test_a_network_trains_in_the_cells_and_maps_as_its_ideal_part(split, tmp_path, technology, cells):
+    options = replace(SMALL, curves="cells", chips="nominal")
+    trained, checkpoint = train_and_save(split, options, tmp_path, "test", progress=False)
+    spec = require_spec(trained)
+    assert load_spec(checkpoint).digest() == spec.digest()
+    given = typical(6)
+    assert np.array_equal(spec.neurons.cells.constant, given.constant)
+    assert given.lag[2].min() > 0.1 and (given.conductance[0] > 0.01).all()
+    ideal = replace(spec, neurons=spec.neurons.ideal())
+    both = [map_spec(each, technology, cells, MappingOptions(bits=8)) for each in (spec, ideal)]
+    assert np.array_equal(both[0].bias_code, both[1].bias_code)
+    assert np.array_equal(both[0].reference_code, both[1].reference_code)
+    assert np.array_equal(as_cells(both[0]).neurons.alpha, as_spec(both[0]).neurons.alpha)
+
+
+def test_codes_of_a_network_of_cells_keep_the_cells(split, tmp_path):
+    options = replace(SMALL, curves="cells", chips="nominal", bits=6)
+    trained, _ = train_and_save(split, options, tmp_path, "test", progress=False)
+    coded = quantiser(6)(require_spec(trained))
+    assert np.array_equal(coded.neurons.cells.constant, trained.spec.neurons.cells.constant)
+
+
+@pytest.mark.parametrize(
+    ("curves", "given", "said"), [("cells", False, "are not given"), ("circuit", True, "are given")]
+)
+def test_cells_are_given_where_they_are_asked_for(split, curves, given, said):
+    options = replace(SMALL, curves=curves)
+    with pytest.raises(DataError, match=rf"^curves is '{curves}', but cells {said}"):
+        train(split, options, False, cells=typical(6) if given else None)
 
 
 def test_larger_transistors_scatter_less():

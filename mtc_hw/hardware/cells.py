@@ -22,8 +22,8 @@ class Cell:
         core         = gain shape((V(inp) - V(inn) - offset - output_shift V(out)) / unit) + constant
 
     `shape` is Curve(slope, shift): of a plain OTA and of a synapse Curve(1, 0), which is tanh; a synapse's is 0 where
-    it is negative. A wide OTA's unit is that of all, and its slope and shift move with the bias; its half at +shift
-    is larger by skew and the other smaller, since its bump hangs on one side.
+    it is negative. A wide OTA's unit is that of all, and its slope and shift move with the bias; its half at
+    +shift is larger by skew and the other smaller, since its bump hangs on one side.
 
     The sensitivities are those of ln(gain), offset and constant to each device's threshold shift and relative width,
     by finite difference: a virtual chip's OTA follows from its devices' draws. What a wide OTA's current mirror adds

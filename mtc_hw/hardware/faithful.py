@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from mtc_hw.hardware.cells import Cells
 from mtc_hw.hardware.design import (
     BRANCHES,
     LEAK,
@@ -14,10 +15,17 @@ from mtc_hw.hardware.design import (
     row_gain,
     row_offset,
 )
-from mtc_hw.spec import SIGNS, Array, CellEffects, Curve, ModelSpec
+from mtc_hw.hardware.mapping import MappingOptions, map_spec
+from mtc_hw.hardware.technology import Technology
+from mtc_hw.spec import EFFECT_ROWS, SIGNS, Array, CellEffects, Curve, ModelSpec, Neurons
 
 SENSES = np.array(SIGNS)[:, None]
 """+1 where an element's V+ hears what it senses, and -1 where its V- does, as the leak's: `netlist.views`."""
+
+TYPICAL = ((2.0, 2.0, 1.5, 1.5), (0.0, 0.0, -1.5, -1.5), (0.0, 20.0, 300.0))
+"""alpha, delta and tau, tau_m, of a trained network's burster."""
+
+TYPICAL_WEIGHT = 0.7
 
 SHORTEST_LAG = 0.1
 """tau_m: a tail that is faster takes back all the charge that it gave."""
@@ -39,6 +47,19 @@ def as_cells(design: MappedDesign) -> ModelSpec:
     return dataclasses.replace(
         meant, neurons=neurons, bias=constant + inputs.bias, input_curve=inputs.curve or meant.input_curve
     )
+
+
+def typical_effects(technology: Technology, cells: Cells, count: int, options: MappingOptions) -> CellEffects:
+    """The effects at typical biases, the same for each of `count` neurons: what a training takes as given.
+
+    Of a burster with one input: `TYPICAL` conductances, offsets and time constants, exactly mapped.
+    """
+    alpha, delta, tau = (np.array(values)[:, None] for values in TYPICAL)
+    spec = ModelSpec(Neurons(alpha, delta, tau), np.array([[TYPICAL_WEIGHT]]), np.zeros(1))
+    exact = dataclasses.replace(options, bits=None)
+    own = as_cells(map_spec(spec, technology, cells, exact)).neurons.cells
+    assert own is not None
+    return CellEffects(**{name: np.repeat(getattr(own, name), count, axis=-1) for name in EFFECT_ROWS})
 
 
 def _at_bias(design: MappedDesign, quantity: str) -> Array:

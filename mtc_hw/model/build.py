@@ -10,7 +10,7 @@ from torch import Tensor
 from mtc_hw.model import adlif, csilif, lif, mtc_neurons, silif
 from mtc_hw.model.network import Layer, Network, Neurons, Timing
 from mtc_hw.model.options import TrainOptions
-from mtc_hw.spec import Curve, RectifiedTanh, Synapse
+from mtc_hw.spec import CellEffects, Curve, RectifiedTanh, Synapse
 
 CIRCUIT_CURVE = Curve(0.45, 1.502)
 """Fit to the generic process's wide-range transconductor: leak, filter followers and inputs of the circuit."""
@@ -27,19 +27,23 @@ def timing_of(o: TrainOptions, sample: float) -> Timing:
     return Timing(sample, o.substeps if o.neuron == "mtc" else 1, o.readout_tau)
 
 
-def initial_network(o: TrainOptions, sample: float, inputs: int, generator: torch.Generator) -> Network:
-    """An untrained network for inputs that come every `sample` tau_m."""
+def initial_network(
+    o: TrainOptions, sample: float, inputs: int, generator: torch.Generator, cells: CellEffects | None = None
+) -> Network:
+    """An untrained network for inputs that come every `sample` tau_m; `cells` for curves = "cells"."""
     spiking = o.neuron != "mtc"
     synapse = RectifiedTanh() if o.synapse == "rectified_tanh" else Synapse()
     layers = []
     for index in range(o.layers):
-        layers.append(_layer(o, inputs if index == 0 else o.hidden, index > 0, generator))
+        layers.append(_layer(o, inputs if index == 0 else o.hidden, index > 0, generator, cells))
     curve = None if spiking or o.curves == "linear" else CIRCUIT_CURVE
     return Network(tuple(layers), None if spiking else synapse, timing_of(o, sample), o.limit, curve)
 
 
-def _layer(o: TrainOptions, inputs: int, hidden: bool, generator: torch.Generator) -> Layer:
-    neurons, scale, (mean, spread) = _population(o, generator)
+def _layer(
+    o: TrainOptions, inputs: int, hidden: bool, generator: torch.Generator, cells: CellEffects | None
+) -> Layer:
+    neurons, scale, (mean, spread) = _population(o, generator, cells)
     scale = scale if o.input_scale is None or hidden else o.input_scale
     # Several inputs share the current that one would give; those of a hidden layer are seldom active.
     share = (inputs * SPARSITY) ** 0.5 if hidden else inputs**0.5
@@ -56,11 +60,13 @@ def _lower(neurons: Neurons) -> Tensor | float:
     return -0.3 * neurons.present[2, 0] if isinstance(neurons, mtc_neurons.MtcNeurons) else 0.0
 
 
-def _population(o: TrainOptions, generator: torch.Generator) -> tuple[Neurons, float, tuple[float, float]]:
+def _population(
+    o: TrainOptions, generator: torch.Generator, cells: CellEffects | None
+) -> tuple[Neurons, float, tuple[float, float]]:
     """Neurons, and the scale of their inputs: standard deviation of a weight, mean and deviation of a bias."""
     if o.neuron == "mtc":
-        curve = CIRCUIT_CURVE if o.curves == "circuit" else None
-        neurons = mtc_neurons.initial_mtc(o.hidden, generator, o.integrator, curve)
+        curve = None if o.curves == "linear" else CIRCUIT_CURVE
+        neurons = replace(mtc_neurons.initial_mtc(o.hidden, generator, o.integrator, curve), cells=cells)
         return neurons, mtc_neurons.INPUT_SCALE, mtc_neurons.INPUT_BIAS
     spiking, scale, bias = _spiking(o, generator)
     return spiking if o.surrogate is None else replace(spiking, surrogate=o.surrogate), scale, bias
@@ -88,11 +94,12 @@ def best_start(
     inputs: int,
     score: Callable[[Network], float],
     generator: torch.Generator,
+    cells: CellEffects | None = None,
 ) -> Network:
     """Of `candidates` untrained networks the one with the lowest score."""
     best, lowest = None, math.inf
     for _ in range(o.candidates):
-        network = initial_network(o, sample, inputs, generator)
+        network = initial_network(o, sample, inputs, generator, cells)
         with torch.no_grad():
             value = score(network)
         value = value if math.isfinite(value) else math.inf

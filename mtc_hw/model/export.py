@@ -24,7 +24,14 @@ def to_spec(network: Network, readout: Readout | None = None, task: Task | None 
     p = replace(neurons, codes=None).parameters()
     alpha, delta, tau = (np.asarray(part.detach().double()[:, 0]) for part in (p.alpha, p.delta, p.tau))
     return ModelSpec(
-        neurons=Neurons(alpha, delta, tau, leak_curve=neurons.leak_curve, filter_curve=neurons.filter_curve),
+        neurons=Neurons(
+            alpha,
+            delta,
+            tau,
+            leak_curve=neurons.leak_curve,
+            filter_curve=neurons.filter_curve,
+            cells=neurons.cells,
+        ),
         weights=layer.weights.detach().double().numpy(),
         bias=layer.bias.detach().double().numpy(),
         synapse=network.synapse,
@@ -51,6 +58,7 @@ def from_spec(spec: ModelSpec) -> Network:
         integrator=spec.integrator,
         leak_curve=n.leak_curve,
         filter_curve=n.filter_curve,
+        cells=n.cells,
     )
     weights, bias = (torch.tensor(array, dtype=torch.float32) for array in (spec.weights, spec.bias))
     layers = (Layer(neurons, weights, bias),)

@@ -15,14 +15,21 @@ from torch import Tensor
 
 from mtc_hw.errors import SpecError
 from mtc_hw.model.algebra import Value, rise, tanh
+from mtc_hw.model.circuit import (
+    FILTER_ROWS,
+    LARGEST_OFFSET,
+    LARGEST_SLOPE,
+    CircuitEuler,
+    CircuitSplit,
+    Effects,
+    Ideal,
+    circuit_coefficients,
+    effect_tensors,
+)
 from mtc_hw.model.program import Coefficients, State, shares
 from mtc_hw.spec import ELEMENTS, INITIAL_VOLTAGE, Curve, Neurons
 
 Integrator = Literal["euler", "split"]
-
-LARGEST_SLOPE = 3.0
-LARGEST_OFFSET = 6.5
-"""Bounds of h alpha_fast, h leak and |delta| up to which the kernel is exact to float32."""
 
 TENSORS = ("alpha", "delta", "tau", "leak", "rest", "offset")
 """Fields of `Parameters` that are tensors."""
@@ -40,12 +47,14 @@ class Parameters:
     offset: Float[Tensor, "3 rows N"]
     leak_curve: Curve | None = None
     filter_curve: Curve | None = None
+    cells: Effects | None = None  # of a circuit's transconductors; with them the curves do not count
 
 
 def parameters(neurons: Neurons, dtype: torch.dtype = torch.float64) -> Parameters:
     """The neurons' values as tensors with one row."""
     tensors = {name: torch.tensor(getattr(neurons, name), dtype=dtype).unsqueeze(-2) for name in TENSORS}
-    return Parameters(**tensors, leak_curve=neurons.leak_curve, filter_curve=neurons.filter_curve)
+    cells = None if neurons.cells is None else effect_tensors(neurons.cells, dtype)
+    return Parameters(**tensors, leak_curve=neurons.leak_curve, filter_curve=neurons.filter_curve, cells=cells)
 
 
 def _curve(curve: Curve | None, x: Value) -> tuple[Value, Value]:
@@ -148,10 +157,12 @@ class Split(_Mtc):
         return after, *moved
 
 
+Law = Euler | Split | CircuitEuler | CircuitSplit
 DYNAMICS: dict[Integrator, type[Euler] | type[Split]] = {"euler": Euler, "split": Split}
+CIRCUITS: dict[Integrator, type[CircuitEuler] | type[CircuitSplit]] = {"euler": CircuitEuler, "split": CircuitSplit}
 
 
-def dynamics(p: Parameters, integrator: Integrator, step: float) -> Euler | Split:
+def dynamics(p: Parameters, integrator: Integrator, step: float) -> Law:
     """The step function of these neurons. Raises SpecError for a step beyond a filter's stability, `step` < tau."""
     positive = p.tau.detach()[p.tau > 0]
     if bool((positive < step).any()):
@@ -159,15 +170,23 @@ def dynamics(p: Parameters, integrator: Integrator, step: float) -> Euler | Spli
             f"integration step {step:g} tau_m exceeds the shortest filter time constant, {float(positive.min()):g} "
             f"tau_m; choose a step below it"
         )
-    return DYNAMICS[integrator](step, p.leak_curve, p.filter_curve, bool((p.tau[0] > 0).any()))
+    fast = bool((p.tau[0] > 0).any())
+    if p.cells is None:
+        return DYNAMICS[integrator](step, p.leak_curve, p.filter_curve, fast)
+    lag = p.cells["lag"]
+    rows = {name: row for name, row in FILTER_ROWS.items() if name != "fast" or fast}
+    return CIRCUITS[integrator](step, fast, tuple(name for name, row in rows.items() if bool((lag[row] > 0).any())))
 
 
-def coefficients(p: Parameters, law: Euler | Split) -> dict[str, Value]:
+def coefficients(p: Parameters, law: Law) -> dict[str, Value]:
     """What the step sees, by name: (rows, N) each, or a number where all neurons share a trivial one."""
+    if isinstance(law, CircuitEuler | CircuitSplit):
+        assert p.cells is not None
+        return circuit_coefficients(Ideal(*(getattr(p, name) for name in TENSORS)), p.cells, law)
     c: dict[str, Value] = {"leak": _plain(p.leak, 1.0), "rest": _plain(p.rest, 0.0)}
     for row, element in enumerate(ELEMENTS):
         c[f"alpha_{element}"], c[f"delta_{element}"] = p.alpha[row], p.delta[row]
-    for name, row in {"slow": 1, "ultraslow": 2, "fast": 0}.items():
+    for name, row in FILTER_ROWS.items():
         if name == "fast" and not law.fast_filter:
             continue
         # An absent fast filter follows at any speed; nothing sees it.

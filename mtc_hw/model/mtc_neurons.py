@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mtc_hw.model.algebra import Value
 from mtc_hw.model.chips import Chips
-from mtc_hw.model.mtc import Euler, Integrator, Parameters, Split, coefficients, dynamics
-from mtc_hw.spec import Curve, Neurons
+from mtc_hw.model.circuit import effect_tensors
+from mtc_hw.model.mtc import Integrator, Law, Parameters, coefficients, dynamics
+from mtc_hw.spec import CellEffects, Curve, Neurons
 
 TYPICAL_ALPHA = (2.0, 2.0, 1.5, 1.5)
 TYPICAL_DELTA = (0.0, 0.0, -1.5, -1.5)
@@ -38,6 +39,7 @@ class MtcNeurons:
     integrator: Integrator = "split"
     leak_curve: Curve | None = None
     filter_curve: Curve | None = None
+    cells: CellEffects | None = None  # of the circuit that it is trained for; they stay as they are
     codes: Neurons | None = None  # what converters make of the values; gradients pass straight through
 
     @property
@@ -64,10 +66,11 @@ class MtcNeurons:
         tau = torch.cat([torch.zeros_like(self.log_tau[:1]), self.log_tau.exp()])
         ones = torch.ones_like(alpha[0])
         curves = self.leak_curve, self.filter_curve
-        p = Parameters(alpha, self.delta, tau, ones, 0 * ones, torch.zeros_like(tau), *curves)
+        cells = None if self.cells is None else effect_tensors(self.cells, alpha.dtype)
+        p = Parameters(alpha, self.delta, tau, ones, 0 * ones, torch.zeros_like(tau), *curves, cells)
         return p if self.codes is None else _snapped(p, self.codes)
 
-    def dynamics(self, step: float) -> Euler | Split:
+    def dynamics(self, step: float) -> Law:
         return dynamics(self.parameters(), self.integrator, step)
 
     def coefficients(self, step: float, chips: Chips | None = None) -> dict[str, Value]:

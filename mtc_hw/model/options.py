@@ -34,7 +34,8 @@ class TrainOptions:
     form: Literal["se", "ef"] = "se"  # of AdLIF: symplectic Euler or Euler-forward
     integrator: Integrator = "split"
     substeps: int = 2  # of MTC neurons, between two samples
-    curves: Literal["circuit", "linear"] = "circuit"  # leak and filters of MTC neurons
+    curves: Literal["circuit", "linear", "cells"] = "circuit"  # leak and filters of MTC neurons; cells: with all that
+    # the measured cells of a technology do, `spec.CellEffects`, at typical biases
     input_scale: float | None = None  # standard deviation of the initial input weights; None: the neuron's own
     readout_tau: float = 3.0  # tau_m, of each of the four poles
 

@@ -24,7 +24,7 @@ from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Examples, Split
 from mtc_hw.readout import fit_readout, lowpass, predict, rounded_readout
-from mtc_hw.spec import Array, ModelSpec, Readout
+from mtc_hw.spec import Array, CellEffects, ModelSpec, Readout
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def train(
     quantiser: Callable[[ModelSpec], ModelSpec] | None = None,
     save: Path | None = None,
     resume: bool = False,
+    cells: CellEffects | None = None,
 ) -> Trained:
     """Train a network on the split's training part and measure it on the test part.
 
@@ -90,14 +91,17 @@ def train(
     `start` is a network to train on from, instead of the best of `options.candidates` random ones. `quantiser` gives
     the spec that converters make of a spec, for `options.bits`. `save` is a file that keeps the training's state;
     with `resume`, the training goes on from there to the same result, bit for bit, as one that was never interrupted.
+    `cells` are what the circuit's transconductors do to each of `options.hidden` neurons, for curves = "cells".
     """
     o = options or TrainOptions()
+    if start is None and (o.curves == "cells" and o.neuron == "mtc") != (cells is not None):
+        raise DataError(f"curves is {o.curves!r}, but cells are {'not ' if cells is None else ''}given")
     if (o.bits is not None) != (quantiser is not None):
         raise DataError(f"bits is {o.bits}, but {'no' if quantiser is None else 'a'} quantiser is given")
     began = time.monotonic()
     source = Series(split)
     generator = torch.Generator().manual_seed(o.seed)
-    network = start or _start(o, source, generator)
+    network = start or _start(o, source, generator, cells)
     descent = Descent(network, o, generator, split.digest())
     if resume and save is not None and save.exists():
         descent.restore(save)
@@ -118,13 +122,13 @@ def train(
     return Trained(network, readout, spec, report)
 
 
-def _start(o: TrainOptions, source: Series, generator: torch.Generator) -> Network:
+def _start(o: TrainOptions, source: Series, generator: torch.Generator, cells: CellEffects | None) -> Network:
     batch = source.batch(o, generator)
 
     def score(network: Network) -> float:
         return float(fit(network.observe(batch.inputs, batch.kept), batch.targets, o).loss)
 
-    return best_start(o, source.sample, source.inputs, score, generator)
+    return best_start(o, source.sample, source.inputs, score, generator, cells)
 
 
 def _straight_through(split: Split, quantiser: Callable[[ModelSpec], ModelSpec] | None) -> Quantise | None:

@@ -244,7 +244,7 @@ def _grid(start: float, end: float, spacing: float) -> Array:
 def _course(
     constants: _Constants, pieces: list[_Piece], initial: Initial, rtol: float, atol: float
 ) -> tuple[Array, Array]:
-    """Times (T,) and states (T, 3 or more): voltage, slow, ultraslow, fast if it has a time constant, and tails."""
+    """Times (T,) and states (T, 3 or more): voltage, slow, ultraslow, fast where it has a time constant, tails."""
     fast = initial.voltage if initial.fast is None else initial.fast
     state = np.array([initial.voltage, initial.slow, initial.ultraslow, fast][: 4 if constants.tau[0] > 0 else 3])
     if constants.cells is not None:

@@ -60,8 +60,10 @@ def test_ideal_cells_are_the_ideal_neuron(preset, cells):
     """Without offsets, conductances and lags, and with the curves that the model assumes, nothing is left."""
     _, _, design = preset("bursting")
     ones = np.ones_like(cells.ota.bias)
-    curve = {"slope": CURVE.slope * ones, "shift": CURVE.shift * ones}
-    shaped = {"ota": {"unit": cells.unit * ones}, "wide_ota": curve}
+    shaped = {
+        "ota": {"unit": cells.unit * ones},
+        "wide_ota": {"slope": CURVE.slope * ones, "shift": CURVE.shift * ones},
+    }
     plain = {
         kind: dataclasses.replace(
             getattr(cells, kind),
