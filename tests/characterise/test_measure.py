@@ -160,14 +160,14 @@ def test_cells_come_back_bit_for_bit(cells, tmp_path):
         ("{}", "holds no mtc_hw cells: 'format'; characterise the technology again$"),
         (
             json.dumps({"format": "mtc_hw design", "version": 1}),
-            "holds mtc_hw design 1, expected mtc_hw cells 3; characterise the technology again$",
+            "holds mtc_hw design 1, expected mtc_hw cells 4; characterise the technology again$",
         ),
         (
             json.dumps({"format": "mtc_hw cells", "version": 9}),
-            "holds mtc_hw cells 9, expected mtc_hw cells 3; characterise the technology again$",
+            "holds mtc_hw cells 9, expected mtc_hw cells 4; characterise the technology again$",
         ),
         (
-            json.dumps({"format": "mtc_hw cells", "version": 3, "value": {}}),
+            json.dumps({"format": "mtc_hw cells", "version": 4, "value": {}}),
             "holds no mtc_hw cells: 'technology'; charact",
         ),
     ],
