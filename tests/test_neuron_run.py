@@ -97,3 +97,27 @@ def test_transistors_show_every_preset_s_regime(name, runner):
     options = NeuronOptions(level="transistor", duration=6000.0)
     result = run_neuron(load_neuron(name), load_technology("generic"), options, runner)
     assert result.circuit_regime == name
+
+
+def test_the_level_of_cells_needs_no_circuit():
+    def refuse(decks):
+        raise AssertionError("a deck was run")
+
+    options = NeuronOptions(level="cells", duration=600.0)
+    result = run_neuron(load_neuron("tonic"), load_technology("generic"), options, refuse)
+    assert result.circuit is None and result.outcome is None and result.deck is None
+    assert result.cells_regime == result.software_regime == "tonic"
+    values = result.to_json(None)
+    assert values["deck"] is values["deck_digest"] is values["comparison_cells"] is None
+    assert values["cells"]["spike_times"] == result.cells_spikes.tolist()
+    assert values["comparison"]["test_count"] == len(result.cells_spikes)
+    interval = np.median(np.diff(result.cells_spikes)) / np.median(np.diff(result.software_spikes))
+    assert 0.9 < interval < 0.99  # untrimmed cells fire faster
+
+
+@pytest.mark.slow
+def test_transistors_are_compared_with_their_cells(runner):
+    options = NeuronOptions(level="transistor", duration=600.0)
+    result = run_neuron(load_neuron("tonic"), load_technology("generic"), options, runner)
+    values = result.to_json(None)
+    assert values["comparison_cells"]["paired"] and values["comparison_cells"]["worst_error"] < 5.0  # of 600 tau_m
