@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from mtc_hw.calibrate import apply, calibrate, with_readout
+from mtc_hw.calibrate import apply, calibrate, refit
 from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.courses import task_course
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import load_technology
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
@@ -41,7 +41,9 @@ def scores(answer: Array, target: Array) -> tuple[float, float]:
     return r2(y, t), r2(np.polyval(np.polyfit(y, t, 1), y), t)
 
 
-def measure(spec: ModelSpec, name: str, size: float, bits: int, refit: int, test: int, run: Runner) -> dict[str, Any]:
+def measure(
+    spec: ModelSpec, name: str, size: float, bits: int, refitted: int, test: int, run: Runner
+) -> dict[str, Any]:
     technology = unit_sized(load_technology(name), size, size)
     cells = cells_for(technology, size, size)
     design = map_spec(spec, technology, cells, MappingOptions(bits=bits))
@@ -50,7 +52,8 @@ def measure(spec: ModelSpec, name: str, size: float, bits: int, refit: int, test
     found: dict[str, Any] = {"technology": name}
     found["software"] = scores(run_spec(spec, inputs, spec.step / 4).prediction[:, 0], target)[0]
     course, start = task_course(spec, split), time.perf_counter()
-    record = calibrate(design, spec, bench(design, "transistor", plan, run, course), plan, course)
+    instrument = Bench(design, "transistor", plan, run, course)
+    record = calibrate(design, spec, instrument, plan, course)
     trimmed = apply(record, design)
     found["trim_s"] = time.perf_counter() - start
     start = time.perf_counter()
@@ -59,13 +62,13 @@ def measure(spec: ModelSpec, name: str, size: float, bits: int, refit: int, test
     found["raw"], found["affine"] = scores(first.prediction[:, 0], target)
     found["nw_a_neuron"] = 1e9 * first.power / design.count
     found["failed"] = len(first.failed)
-    if refit:
-        stretch = split.train.inputs[-(BURN_IN + refit) :, None]
+    if refitted:
+        stretch = split.train.inputs[-(BURN_IN + refitted) :, None]
         layer = run_networks([trimmed], "transistor", stretch, run)[0].layer
         assert spec.readout is not None
         features = layer_features(trimmed, layer)[BURN_IN:]
-        readout = fit_readout(features, split.train.targets[-refit:], spec.readout.tau, plan.readout.ridge)
-        final = apply(with_readout(record, design, readout), design)
+        readout = fit_readout(features, split.train.targets[-refitted:], spec.readout.tau, plan.readout.ridge)
+        final = apply(refit(record, design, readout, instrument), design)
         second = run_networks([final], "transistor", inputs, run)[0]
         found["refit"], found["refit_affine"] = scores(second.prediction[:, 0], target)
     return found
@@ -86,8 +89,8 @@ def main() -> None:
         parser.error(f"{o.network} is no network")
     with open_workers(Workers()) as run:
         for name in o.technology:
-            test, refit = (50, 0) if o.quick else (TEST, o.refit)
-            found = measure(spec, name, o.size * 1e-6, o.bits, refit, test, run)
+            test, refitted = (50, 0) if o.quick else (TEST, o.refit)
+            found = measure(spec, name, o.size * 1e-6, o.bits, refitted, test, run)
             shown = (f"{key} {value:.4f}" if isinstance(value, float) else f"{value}" for key, value in found.items())
             print(json.dumps(found) if o.json else "  ".join(shown), flush=True)
 

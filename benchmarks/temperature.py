@@ -25,7 +25,7 @@ from mtc_hw.hardware.conditions import Tracking, at_condition
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.hardware.unit import SQUARE, UnitSize, parse_size
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.readout import fit_readout
@@ -72,7 +72,7 @@ def over_temperature(name: str, size: UnitSize, temperatures: list[float], work:
         raise DataError(f"{name!r} is no trained network")
     nominal = design_of(source, 8, work.technology, size)
     course = task_course(spec, split)
-    record = calibrate(nominal, spec, bench(nominal, "transistor", PLAN, run, course), PLAN, course)
+    record = calibrate(nominal, spec, Bench(nominal, "transistor", PLAN, run, course), PLAN, course)
     for celsius in temperatures:
         start = time.perf_counter()
         raw, readout, before = refit_at(nominal, record, celsius, split, work, run)

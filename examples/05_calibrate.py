@@ -8,7 +8,7 @@ from mtc_hw.courses import neuron_course
 from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.unit import parse_size
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_run import observe
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -25,7 +25,7 @@ def main() -> None:
     design = design_of(source, bits=8, technology="generic", size=parse_size("2"))
     chip, course = perturb(design, seed=3, sample=0), neuron_course(neuron)
     with open_workers(Workers()) as run:
-        record = calibrate(design, spec_of(source), bench(chip, "transistor", plan, run, course), plan, course)
+        record = calibrate(design, spec_of(source), Bench(chip, "transistor", plan, run, course), plan, course)
         chips = {
             "as drawn": chip,
             "calibrated": apply(record, chip),

@@ -15,7 +15,7 @@ from mtc_hw.errors import DataError
 from mtc_hw.field_trim import field_error, trim_field
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.fields import load_fields, save_fields
-from mtc_hw.instrument import Measure, Observables
+from mtc_hw.instrument import PREDICTIONS, Bench, Measure, Observables
 from mtc_hw.spec import Array, ModelSpec, Readout
 from mtc_hw.trims import match, with_currents
 
@@ -60,7 +60,8 @@ def calibrate(
     for _ in range(plan.field.rounds):
         codes = with_currents(codes, trim_field(codes, target, look(), course, plan.field, measurable))
     seen = look()
-    codes = _trim_readout(codes, target, seen)
+    if target.readout is not None:
+        codes = _trim_readout(codes, target.readout, seen.answer)
     return CalibrationRecord(
         plan=plan.name,
         design=nominal.digest,
@@ -77,21 +78,17 @@ def calibrate(
     )
 
 
-def _trim_readout(design: MappedDesign, target: ModelSpec, seen: Observables) -> MappedDesign:
+def _trim_readout(design: MappedDesign, readout: Readout, answer: Array) -> MappedDesign:
     """The low-pass's gain by its first pole's bias, its zero by the constant current.
 
     The zero is nearly all offsets of the stages after the first pole, which no gain scales.
     """
-    if target.readout is None or not np.isfinite(seen.answer).all():
+    if not np.isfinite(answer).all():
         return design
-    gain, zero = np.polyfit(seen.prediction, seen.answer.T, 1)
+    gain, zero = np.polyfit(PREDICTIONS, answer.T, 1)
     bias = design.pole_dac.decode(design.pole_code)
     bias[0] *= float(gain.mean())
-    return dataclasses.replace(
-        design,
-        pole_code=design.pole_dac.nearest(bias),
-        readout_offset=target.readout.offset - zero,
-    )
+    return dataclasses.replace(design, pole_code=design.pole_dac.nearest(bias), readout_offset=readout.offset - zero)
 
 
 def apply(record: CalibrationRecord, design: MappedDesign) -> MappedDesign:
@@ -134,6 +131,14 @@ def with_readout(record: CalibrationRecord, design: MappedDesign, readout: Reado
         readout_offset=readout.offset + record.readout_offset - design.readout_offset,
         readout_lsb=dac.lsb,
     )
+
+
+def refit(record: CalibrationRecord, design: MappedDesign, readout: Readout, instrument: Bench) -> CalibrationRecord:
+    """`with_readout`, and the low-pass trimmed once more: other weights load its sums otherwise."""
+    changed = with_readout(record, design, readout)
+    codes = apply(changed, design)
+    trimmed = _trim_readout(codes, readout, instrument.readout(codes))
+    return dataclasses.replace(changed, pole_code=trimmed.pole_code, readout_offset=trimmed.readout_offset)
 
 
 def save_record(record: CalibrationRecord, path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mtc_hw.analysis.compare import Comparison, compare_traces
 from mtc_hw.analysis.yields import clopper_pearson
-from mtc_hw.calibrate import apply, calibrate, load_record, save_record, with_readout
+from mtc_hw.calibrate import apply, calibrate, load_record, refit, save_record
 from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.courses import neuron_course, task_course
@@ -19,7 +19,7 @@ from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.hardware.unit import UnitSize
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.montecarlo import network_chips, neuron_chips, regime_counts, write_table
@@ -232,14 +232,15 @@ def calibrate_chip(
     with open_workers(workers) as opened:
         run = watched(opened, "neurons")
         course = task_course(spec, _task_parts(nominal)) if source.neuron is None else neuron_course(source.neuron)
-        record = calibrate(nominal, spec, bench(chip, level, plan, run, course), plan, course)
+        instrument = Bench(chip, level, plan, run, course)
+        record = calibrate(nominal, spec, instrument, plan, course)
         if spec.readout is not None:
             train = _task_parts(nominal).train
             inputs = train.inputs[-(BURN_IN + REFIT) :, None]
             layer = run_layers([apply(record, chip)], level, inputs, run)[0]
             found = layer_features(nominal, layer)[BURN_IN:]
             readout = fit_readout(found, train.targets[-REFIT:], spec.readout.tau, plan.readout.ridge)
-            record = with_readout(record, nominal, readout)
+            record = refit(record, nominal, readout, instrument)
     save_record(record, out)
     return {
         "record": str(out),

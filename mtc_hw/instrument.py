@@ -1,7 +1,7 @@
 """What a calibration sees of a chip: DC sweeps of its transconductors, here taken in ngspice."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,17 @@ from mtc_hw.calibration_plan import Plan
 from mtc_hw.course import Course
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.netlist.bench import sweep_deck
+from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import readout_sweep
 from mtc_hw.netlist.views import Level
+from mtc_hw.simulate.outcome import Outcome
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.spec import Array
 
 READOUT_REACH = 2.5
 """Predictions, either side of zero, over which the readout's gain and zero are measured."""
+
+PREDICTIONS = np.linspace(-READOUT_REACH, READOUT_REACH, 41)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,24 +41,29 @@ class Observables:
 
 
 Measure = Callable[[MappedDesign], Observables]
+"""Codes in, observables out: all that a calibration sees of a chip."""
 
 
-def bench(chip: MappedDesign, level: Level, plan: Plan, run: Runner, course: Course) -> Measure:
+@dataclass(frozen=True, eq=False)
+class Bench:
     """An instrument on a chip: measures with the given codes and the chip's own deviations.
 
     The readout is measured with its sums carrying what they carry on average along the course.
     """
 
-    def measure(codes: MappedDesign) -> Observables:
-        design = dataclasses.replace(codes, deviations=chip.deviations)
-        sweep = (*plan.sweep, plan.step)
-        neurons = [sweep_deck(design, i, level, sweep, plan.outputs) for i in range(design.count)]
-        outputs = range(len(design.readout_offset))
-        rest = _mean_sums(design, course)
-        sums = [readout_sweep(design, output, level, READOUT_REACH, rest[output]) for output in outputs]
-        outcomes = run([*neurons, *sums])
+    chip: MappedDesign
+    level: Level
+    plan: Plan
+    run: Runner
+    course: Course
+
+    def __call__(self, codes: MappedDesign) -> Observables:
+        design, plan = self._of(codes), self.plan
+        neurons = [
+            sweep_deck(design, i, self.level, (*plan.sweep, plan.step), plan.outputs) for i in range(design.count)
+        ]
+        outcomes = self.run([*neurons, *self._readout_decks(design)])
         points = round((plan.sweep[1] - plan.sweep[0]) / plan.step) + 1
-        voltage = np.linspace(plan.sweep[0], plan.sweep[1], points)
         current = np.full((len(design.rows), points, len(plan.outputs), design.count), np.nan)
         here = design.row_bias() > 0.0
         for neuron, outcome in enumerate(outcomes[: design.count]):
@@ -63,17 +72,33 @@ def bench(chip: MappedDesign, level: Level, plan: Plan, run: Runner, course: Cou
             for row in np.flatnonzero(here[:, neuron]):
                 values = outcome.waveforms[f"i(vo_{_name(design, int(row), neuron)})"] / design.scale.amp
                 current[row, :, :, neuron] = values.reshape(len(plan.outputs), -1)[:, :points].T
-        prediction = np.linspace(-READOUT_REACH, READOUT_REACH, 41)
-        answer = np.full((len(outputs), prediction.size), np.nan)
-        unit = design.scale.volt * design.readout_span if len(outputs) else 1.0
-        for output, outcome in zip(outputs, outcomes[design.count :], strict=True):
-            if outcome.waveforms is not None:
-                swept = outcome.waveforms.axis / design.readout_unit
-                volts = outcome.waveforms[f"v(y_{output})"] - design.technology.analog_ground
-                answer[output] = np.interp(prediction, swept, volts / unit)
-        return Observables(voltage, np.array(plan.outputs), current, prediction, answer)
+        voltage = np.linspace(plan.sweep[0], plan.sweep[1], points)
+        answer = _answer(design, outcomes[design.count :])
+        return Observables(voltage, np.array(plan.outputs), current, PREDICTIONS, answer)
 
-    return measure
+    def readout(self, codes: MappedDesign) -> Array:
+        """The readout alone: what the low-pass answers at PREDICTIONS, (outputs, S), NaN where it did not run."""
+        design = self._of(codes)
+        return _answer(design, self.run(self._readout_decks(design)))
+
+    def _of(self, codes: MappedDesign) -> MappedDesign:
+        return dataclasses.replace(codes, deviations=self.chip.deviations)
+
+    def _readout_decks(self, design: MappedDesign) -> list[Deck]:
+        rest = _mean_sums(design, self.course)
+        outputs = range(len(design.readout_offset))
+        return [readout_sweep(design, output, self.level, READOUT_REACH, rest[output]) for output in outputs]
+
+
+def _answer(design: MappedDesign, outcomes: Sequence[Outcome]) -> Array:
+    """Predictions that the low-passes' outputs stand for, (outputs, S)."""
+    result = np.full((len(outcomes), PREDICTIONS.size), np.nan)
+    for output, outcome in enumerate(outcomes):
+        if outcome.waveforms is not None:
+            swept = outcome.waveforms.axis / design.readout_unit
+            volts = outcome.waveforms[f"v(y_{output})"] - design.technology.analog_ground
+            result[output] = np.interp(PREDICTIONS, swept, volts / (design.scale.volt * design.readout_span))
+    return result
 
 
 def _mean_sums(design: MappedDesign, course: Course) -> Array:

@@ -23,7 +23,7 @@ from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import Technology
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.netlist.deck import Deck, write_decks
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import Level
@@ -120,7 +120,7 @@ def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOpt
     plan = load_plan("dc")
     measured = chip if options.trim == "chip" else nominal
     course = neuron_course(neuron)
-    instrument = bench(measured, "transistor", plan, run, course)
+    instrument = Bench(measured, "transistor", plan, run, course)
     return apply(calibrate(nominal, spec, instrument, plan, course), chip)
 
 

@@ -15,7 +15,7 @@ from scipy.interpolate import PchipInterpolator
 
 from mtc_hw import __version__
 from mtc_hw.analysis.yields import Yield, clopper_pearson
-from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, save_record, with_readout
+from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, refit, save_record
 from mtc_hw.calibration_plan import Plan, load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.course import Course
@@ -28,7 +28,7 @@ from mtc_hw.hardware.design_file import save_design
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.options import TrainOptions, load_recipe
 from mtc_hw.model.run import run_spec
@@ -262,7 +262,7 @@ def _software_score(chain: Chain, spec: ModelSpec) -> tuple[float, float]:
 
 def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, NetworkRun, NetworkRun]:
     """The nominal chip's trimmed design, and its test run before and after the trim."""
-    record = trim(chain, chain.design)
+    record = trim(chain, instrument(chain, chain.design))
     trimmed = apply(record, chain.design)
     save_record(record, out / "calibration" / "nominal.json")
     before, after = run_networks([chain.design, trimmed], "transistor", chain.test_inputs, chain.run)
@@ -270,10 +270,14 @@ def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, NetworkRun, Netw
     return trimmed, before, after
 
 
-def trim(chain: Chain, chip: MappedDesign) -> CalibrationRecord:
-    """Codes from the chip's own DC sweeps, in ngspice."""
-    instrument = bench(chip, "transistor", chain.plan, chain.run, chain.course)
-    return calibrate(chain.design, chain.spec, instrument, chain.plan, chain.course)
+def instrument(chain: Chain, chip: MappedDesign) -> Bench:
+    """A bench in ngspice with this chip on it."""
+    return Bench(chip, "transistor", chain.plan, chain.run, chain.course)
+
+
+def trim(chain: Chain, measure: Bench) -> CalibrationRecord:
+    """Codes from the chip's own DC sweeps."""
+    return calibrate(chain.design, chain.spec, measure, chain.plan, chain.course)
 
 
 def _chips(
@@ -285,10 +289,12 @@ def _chips(
     raw = tuple(chain.score(one.prediction[:, 0]) for one in before)
     calibrated, runs = [], list(before)
     for k, chip in enumerate(chips):
-        record = trim(chain, chip)
+        measure = instrument(chain, chip)
+        record = trim(chain, measure)
         own = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
         fit_run = run_networks([own], "transistor", chain.refit_inputs, chain.run)[0]
-        record = with_readout(record, chain.design, _refitted(chain, layer_features(own, fit_run.layer)))
+        readout = _refitted(chain, layer_features(own, fit_run.layer))
+        record = refit(record, chain.design, readout, measure)
         save_record(record, out / "calibration" / f"chip-{k}.json")
         final = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
         test_run = run_networks([final], "transistor", chain.test_inputs, chain.run)[0]

@@ -17,7 +17,7 @@ from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.hardware.unit import UnitSize
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import resample
 from mtc_hw.netlist.views import Level
@@ -113,7 +113,7 @@ def _in_hardware(
     if circuit_level == "transistor":
         plan = load_plan("dc")
         course = network_course(spec, inputs)
-        instrument = bench(design, circuit_level, plan, run, course)
+        instrument = Bench(design, circuit_level, plan, run, course)
         design = apply(calibrate(design, spec, instrument, plan, course), design)
     found = run_networks([design], circuit_level, inputs, run)[0]
     if found.failed:

@@ -14,7 +14,7 @@ from mtc_hw.courses import network_course, neuron_course
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
-from mtc_hw.instrument import Observables, bench
+from mtc_hw.instrument import Bench, Observables
 from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import TRANSISTOR
 from mtc_hw.simulate.network import run_networks
@@ -39,7 +39,7 @@ def standing(design) -> Course:
 
 
 def calibrated(design, spec, chip, level, plan, runner, course) -> CalibrationRecord:
-    return calibrate(design, spec, bench(chip, level, plan, runner, course), plan, course)
+    return calibrate(design, spec, Bench(chip, level, plan, runner, course), plan, course)
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ class Instrument:
     """Measures a chip, and loses neuron 0 on the calls named."""
 
     def __init__(self, chip, runner, lost: set[int]) -> None:
-        self.measure, self.lost, self.calls = bench(chip, "behavioural", DC, runner, standing(chip)), lost, 0
+        self.measure, self.lost, self.calls = Bench(chip, "behavioural", DC, runner, standing(chip)), lost, 0
 
     def __call__(self, codes) -> Observables:
         seen, self.calls = self.measure(codes), self.calls + 1
@@ -227,7 +227,7 @@ def single(network):
 
 def test_a_readout_that_cannot_be_measured_keeps_its_codes(mapped, single, runner):
     design = mapped(single, bits=8)
-    measure = bench(design, "transistor", HANDS_OFF, runner, standing(design))
+    measure = Bench(design, "transistor", HANDS_OFF, runner, standing(design))
 
     def blind(codes) -> Observables:
         seen = measure(codes)
@@ -243,7 +243,7 @@ def test_a_readout_that_cannot_be_measured_keeps_its_codes(mapped, single, runne
 @pytest.mark.parametrize("bits", [None, 10])
 def test_a_trimmed_transistor_readout_answers_what_it_is_asked(mapped, single, runner, bits):
     design = mapped(single, bits=bits)
-    measure = bench(design, "transistor", HANDS_OFF, runner, standing(design))
+    measure = Bench(design, "transistor", HANDS_OFF, runner, standing(design))
     record = calibrate(design, single, measure, HANDS_OFF, standing(design))
     seen = measure(apply(record, design))
     gain, zero = np.polyfit(seen.prediction, seen.answer.T, 1)

@@ -11,7 +11,7 @@ from mtc_hw.courses import network_course
 from mtc_hw.field_trim import field_error, trim_field
 from mtc_hw.hardware.design import LEAK, as_spec
 from mtc_hw.hardware.mismatch import perturb
-from mtc_hw.instrument import Observables, bench
+from mtc_hw.instrument import Bench, Observables
 from mtc_hw.spec import ELEMENT_FILTER, SIGNS, RectifiedTanh
 from mtc_hw.trims import Currents, match, with_currents
 
@@ -57,7 +57,7 @@ def chip_of(mapped, spec, bits, sample=0):
 
 def trimmed(chip, spec, course, runner, level="behavioural", rounds=2):
     """The chip's codes after single trims and some rounds of the field's, and the last look at them."""
-    measure = bench(chip, level, PLAN, runner, course)
+    measure = Bench(chip, level, PLAN, runner, course)
     codes = with_currents(chip, match(chip, spec, measure(chip), PLAN, ALL))
     for _ in range(rounds):
         codes = with_currents(codes, trim_field(codes, spec, measure(codes), course, PLAN.field, ALL))
@@ -68,7 +68,7 @@ def test_the_measured_error_is_that_of_the_equations(mapped, spec, course, runne
     """Tables and splines of a behavioural chip say what its equations say; filters without offset or false rate."""
     chip = mapped(spec)
     codes = dataclasses.replace(chip, offset_code=chip.offset_code + 0.1 * chip.scale.amp / chip.offset_dac.lsb)
-    seen = bench(codes, "behavioural", PLAN, runner, course)(codes)
+    seen = Bench(codes, "behavioural", PLAN, runner, course)(codes)
     # A spline through points a quarter of a unit apart knows a tanh to some thousandths.
     assert field_error(codes, spec, seen, course, ALL) == pytest.approx(off(codes, spec, course), abs=0.004)
     assert off(codes, spec, course) == pytest.approx(np.full(4, 0.1), rel=1e-6)
@@ -103,7 +103,7 @@ def test_coarse_codes_make_up_for_each_other(mapped, spec, course, runner):
 
 def test_transistors_come_as_close_as_sweeps_tell(mapped, spec, course, runner):
     chip = chip_of(mapped, spec, 10)
-    measure = bench(chip, "transistor", PLAN, runner, course)
+    measure = Bench(chip, "transistor", PLAN, runner, course)
     before = field_error(chip, spec, measure(chip), course, ALL)
     codes, seen = trimmed(chip, spec, course, runner, "transistor")
     after = field_error(codes, spec, seen, course, ALL)
@@ -113,7 +113,7 @@ def test_transistors_come_as_close_as_sweeps_tell(mapped, spec, course, runner):
 
 def test_only_what_was_measured_is_trimmed(mapped, spec, course, runner):
     chip = chip_of(mapped, spec, 8)
-    seen = bench(chip, "behavioural", PLAN, runner, course)(chip)
+    seen = Bench(chip, "behavioural", PLAN, runner, course)(chip)
     some = np.array([True, False, True, True])
     codes = with_currents(chip, trim_field(chip, spec, seen, course, PLAN.field, some))
     for name, neuron in (("bias_code", np.s_[:, 1]), ("reference_code", np.s_[:, 1]), ("input_code", 1)):
@@ -134,7 +134,7 @@ def test_an_input_s_sign_never_turns(mapped, spec, course, runner):
 def test_a_row_without_a_table_has_no_knob(mapped, spec, course, runner):
     """What the bench lost of one OTA leaves its codes and those of the others their trims."""
     chip = chip_of(mapped, spec, 8)
-    seen = bench(chip, "behavioural", PLAN, runner, course)(chip)
+    seen = Bench(chip, "behavioural", PLAN, runner, course)(chip)
     current = seen.current.copy()
     current[0, :, :, 2] = np.nan
     lost = Observables(seen.voltage, seen.output, current, seen.prediction, seen.answer)

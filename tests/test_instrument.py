@@ -9,7 +9,7 @@ from mtc_hw.calibration_plan import load_plan
 from mtc_hw.course import POINTS, Course
 from mtc_hw.hardware.design import BRANCHES, LEAK, as_spec
 from mtc_hw.hardware.mismatch import perturb
-from mtc_hw.instrument import READOUT_REACH, Observables, bench
+from mtc_hw.instrument import READOUT_REACH, Bench, Observables
 from mtc_hw.simulate.outcome import judge
 from mtc_hw.spec import SIGNS, RectifiedTanh
 
@@ -30,7 +30,7 @@ def design(mapped, network):
 
 @pytest.fixture(scope="module")
 def seen(design, runner):
-    return bench(design, "behavioural", PLAN, runner, course_for(design))(design)
+    return Bench(design, "behavioural", PLAN, runner, course_for(design))(design)
 
 
 def test_the_table_s_axes_are_the_plan_s(design, seen):
@@ -68,13 +68,13 @@ def test_what_is_not_there_is_not_a_number_and_not_missing_either(design, seen):
 
 @pytest.mark.parametrize("held", [-2.0, 0.5, 2.5])
 def test_an_ideal_readout_answers_what_it_is_asked_whatever_its_sums_carry(design, runner, held):
-    seen = bench(design, "behavioural", PLAN, runner, course_for(design, held))(design)
+    seen = Bench(design, "behavioural", PLAN, runner, course_for(design, held))(design)
     assert seen.prediction[[0, -1]] == pytest.approx([-READOUT_REACH, READOUT_REACH])
     assert seen.answer == pytest.approx(np.tile(seen.prediction, (2, 1)), abs=2e-3)
 
 
 def test_a_transistor_readout_is_nearly_a_line_through_nearly_zero(design, runner):
-    seen = bench(design, "transistor", PLAN, runner, course_for(design))(design)
+    seen = Bench(design, "transistor", PLAN, runner, course_for(design))(design)
     gain, zero = np.polyfit(seen.prediction, seen.answer.T, 1)
     assert gain == pytest.approx(np.ones(2), abs=0.1)
     # Four stages' systematic offsets, the same for every output; a calibration takes them away.
@@ -85,8 +85,8 @@ def test_a_transistor_readout_is_nearly_a_line_through_nearly_zero(design, runne
 
 def test_the_codes_are_measured_on_the_chip_s_devices(design, runner):
     chip = perturb(design, 4, 0)
-    seen = bench(chip, "behavioural", PLAN, runner, course_for(design))(design)
-    again = bench(design, "behavioural", PLAN, runner, course_for(design))(chip)
+    seen = Bench(chip, "behavioural", PLAN, runner, course_for(design))(design)
+    again = Bench(design, "behavioural", PLAN, runner, course_for(design))(chip)
     model = as_spec(chip)
     middle = seen.current[len(BRANCHES), -1] - seen.current[len(BRANCHES), 0]
     assert middle == pytest.approx(np.broadcast_to(model.weights[:, 0] * 9.5, middle.shape), rel=1e-3)
@@ -101,7 +101,7 @@ def test_a_failed_sweep_is_not_a_number_and_no_exception(design, runner, lost):
         return [judge(d, None, "", 0.0, "ngspice") if lost in (d.name, "all") else o
                 for d, o in zip(decks, found, strict=True)]  # fmt: skip
 
-    seen = bench(design, "behavioural", PLAN, losing, course_for(design))(design)
+    seen = Bench(design, "behavioural", PLAN, losing, course_for(design))(design)
     complete = {"bench_2": [True, True, False, True], "all": [False] * 4}.get(lost, [True] * 4)
     assert seen.complete(design).tolist() == complete
     answered = {"readout_sweep_1": [True, False], "all": [False, False]}.get(lost, [True, True])
@@ -110,5 +110,5 @@ def test_a_failed_sweep_is_not_a_number_and_no_exception(design, runner, lost):
 
 def test_bare_neurons_have_no_readout_to_measure(preset, runner):
     design = preset("tonic", bits=8)[2]
-    seen = bench(design, "behavioural", PLAN, runner, course_for(design))(design)
+    seen = Bench(design, "behavioural", PLAN, runner, course_for(design))(design)
     assert seen.answer.shape[0] == 0 and seen.complete(design).all()

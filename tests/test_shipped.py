@@ -13,7 +13,7 @@ from mtc_hw.exports import design_of, spec_of
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.unit import SQUARE
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.export import from_spec
 from mtc_hw.model.options import load_recipe, options_from
@@ -104,7 +104,7 @@ def test_the_behavioural_network_is_as_good_as_its_codes(design, runner):
 @pytest.mark.slow
 def test_the_trimmed_transistor_network_still_predicts(design, runner):
     plan, course = load_plan("dc"), task_course(NETWORK.spec, mackey_glass_split())
-    instrument = bench(design, "transistor", plan, runner, course)
+    instrument = Bench(design, "transistor", plan, runner, course)
     trimmed = apply(calibrate(design, NETWORK.spec, instrument, plan, course), design)
     found = run_networks([trimmed], "transistor", INPUTS[:SAMPLES], runner)[0]
     assert found.failed == ()
@@ -117,7 +117,7 @@ def test_the_reference_calibration_can_be_made_again(runner):
     nominal, plan = design_of(source, bits=8, technology="generic", size=SQUARE), load_plan("dc")
     chip = perturb(nominal, seed=1, sample=0)
     course = neuron_course(source.neuron)
-    record = calibrate(nominal, spec_of(source), bench(chip, "transistor", plan, runner, course), plan, course)
+    record = calibrate(nominal, spec_of(source), Bench(chip, "transistor", plan, runner, course), plan, course)
     shipped = load_record(folder("calibration") / "records" / "tonic-4x4um-seed-1-chip-0.json")
     for name in ("bias_code", "reference_code", "offset_code"):
         np.testing.assert_array_equal(getattr(record, name), getattr(shipped, name))

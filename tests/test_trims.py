@@ -9,7 +9,7 @@ from mtc_hw.calibration_plan import Trims, load_plan
 from mtc_hw.course import POINTS, Course
 from mtc_hw.hardware.design import LEAK, as_spec, row_gain
 from mtc_hw.hardware.mismatch import perturb
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.spec import ELEMENT_FILTER, RectifiedTanh
 from mtc_hw.trims import Currents, match, with_currents
 
@@ -21,7 +21,7 @@ def matched(mapped, network, runner, request):
     """The network, a mismatched chip of it with exact converters, and that chip with its matched currents."""
     spec = dataclasses.replace(network, synapse=RectifiedTanh(0.1), input_curve=network.neurons.leak_curve)
     chip = perturb(mapped(spec), 3, request.param)
-    seen = bench(chip, "behavioural", PLAN, runner, standing(chip))(chip)
+    seen = Bench(chip, "behavioural", PLAN, runner, standing(chip))(chip)
     return spec, chip, with_currents(chip, match(chip, spec, seen, PLAN, np.ones(4, bool)))
 
 
@@ -64,7 +64,7 @@ def test_synapses_without_offset_get_exactly_their_weights_back(mapped, network,
         offset_per_width=0.0 * cells.synapse.offset_per_width,
     )
     chip = dataclasses.replace(chip, cells=dataclasses.replace(cells, synapse=flat))
-    seen = bench(chip, "behavioural", PLAN, runner, standing(chip))(chip)
+    seen = Bench(chip, "behavioural", PLAN, runner, standing(chip))(chip)
     trimmed = with_currents(chip, match(chip, spec, seen, PLAN, np.ones(4, bool)))
     assert np.log(row_gain(trimmed) / row_gain(chip))[-2:] == pytest.approx(np.zeros((2, 4)), abs=0.01)
     assert as_spec(trimmed).readout.weights == pytest.approx(spec.readout.weights, rel=0.003)
@@ -88,7 +88,7 @@ def test_a_plan_without_a_knob_leaves_its_codes(mapped, network, runner, hands_o
     chip = perturb(design, 1, 0)
     trims = Trims(**{hands_off: False})
     plan = PLAN.model_copy(update={"elements": trims, "linear": trims})
-    seen = bench(chip, "behavioural", plan, runner, standing(design))(chip)
+    seen = Bench(chip, "behavioural", plan, runner, standing(design))(chip)
     wanted, had = match(chip, network, seen, plan, np.ones(4, bool)), Currents.of(chip)
     still = (wanted.reference == had.reference).all(), (wanted.bias == had.bias)[:, 0].all()
     assert still == ((False, True) if hands_off == "bias" else (True, False))
@@ -98,7 +98,7 @@ def test_a_plan_without_a_knob_leaves_its_codes(mapped, network, runner, hands_o
 def test_a_neuron_that_was_not_measured_keeps_everything(mapped, network, runner):
     design = mapped(network, bits=8)
     chip = perturb(design, 1, 0)
-    seen = bench(chip, "behavioural", PLAN, runner, standing(design))(chip)
+    seen = Bench(chip, "behavioural", PLAN, runner, standing(design))(chip)
     trimmed = with_currents(chip, match(chip, network, seen, PLAN, np.array([True, False, True, True])))
     for name in ("bias_code", "reference_code", "readout_code"):
         changed = (getattr(trimmed, name) != getattr(chip, name)).any(axis=0)

@@ -29,7 +29,8 @@ class MappingOptions:
     # and a filter outside `filter_min` to `filter_max` twice, four times ... or half, a quarter ... of it
     capacitor_min: float = 5e-13  # F
     capacitor_max: float = 2e-10  # F
-    filter_min: float = 7e-13  # A per unit voltage that a filter's OTA gives; below it leakage takes over
+    filter_min: float = 1.4e-12  # A per unit voltage that a filter's OTA gives; below it leakage and what a spike
+    # pushes through the OTA's own capacitance take over
     filter_max: float = 1.2e-9  # A per unit voltage
     alpha_max: float = 4.0  # full scale of the element and leak bias converters, in unit currents
     delta_max: float = 4.0  # the reference converter reaches this far either side, in unit voltages

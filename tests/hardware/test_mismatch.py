@@ -11,7 +11,7 @@ from mtc_hw.course import POINTS, Course
 from mtc_hw.hardware.cells import DEVICES
 from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK, as_spec, row_constant, row_gain, row_offset
 from mtc_hw.hardware.mismatch import device_sigmas, perturb, spread_of
-from mtc_hw.instrument import bench
+from mtc_hw.instrument import Bench
 from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import ACCURATE
 from mtc_hw.neuron_run import meant
@@ -165,7 +165,7 @@ def moved(design, chip, level, run, delta) -> np.ndarray:
     plan = load_plan("dc").model_copy(update={"step": 0.05, "outputs": OUTPUTS})
     held = np.zeros((POINTS, 1))
     course = Course(held, np.stack([held] * 3), np.zeros((POINTS, 0, 1)))
-    before, after = (bench(each, level, plan, run, course)(design) for each in (design, chip))
+    before, after = (Bench(each, level, plan, run, course)(design) for each in (design, chip))
     here = np.flatnonzero(design.present[:, 0])
     old, new = (np.array([transfer(design, seen, b, delta[min(b, 3)]) for b in here]).T for seen in (before, after))
     return np.array([np.log(new[0] / old[0]), new[1] - old[1], new[2] - old[2]])
@@ -234,7 +234,7 @@ def test_an_input_s_and_a_synapse_s_sweep_shows_the_predicted_deviations(weighin
     shapes = {len(BRANCHES): weighing.input_curve, len(BRANCHES) + 1: weighing.synapse}
 
     def fitted(chip) -> np.ndarray:
-        seen = bench(chip, level, plan, runner, course)(weighing)
+        seen = Bench(chip, level, plan, runner, course)(weighing)
         near = np.abs(seen.voltage) < 2.5
         x = seen.voltage[near]
         found = []
