@@ -240,10 +240,10 @@ MEANINGS = {
     "refined": "the same at a quarter of the step: what the continuous-time equations do",
     "quantised": "conductances, offsets, time constants and weights as converter codes",
     "behavioural": "the codes' equations as a netlist in ngspice",
-    "untrimmed": "the same codes with transistors in place of equations, nominal devices",
-    "transistor": "after the nominal chip's OTAs were trimmed from their own DC sweeps",
+    "untrimmed": "the same codes with transistors in place of equations, readout included, nominal devices",
+    "transistor": "after the nominal chip was trimmed from sweeps of its own transconductors",
     "mismatch": "virtual chips with those codes, every transistor drawn after Pelgrom, trained readout",
-    "calibrated": "the same chips, each trimmed from its own DC sweeps, readout refitted and quantised",
+    "calibrated": "the same chips, each trimmed from its own sweeps, readout refitted and quantised",
 }
 
 
