@@ -27,7 +27,7 @@ from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_file import NeuronFile
-from mtc_hw.neuron_run import meant, observe
+from mtc_hw.neuron_run import faithful, observe
 from mtc_hw.simulate.network import input_spacing, run_networks
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.simulate.waveforms import to_trace
@@ -127,12 +127,11 @@ def design_for(source: Source, path: Path) -> MappedDesign:
 
 
 def estimated(source: Source, design: MappedDesign) -> Budget:
-    """The design's budget, its activity from software: the neuron's own stimulus, or the task's test part."""
+    """The design's budget, its activity from software: a neuron's stimulus in its cells, or the task's test part."""
     if source.neuron is not None:
         duration = source.neuron.duration or DURATION
-        return budget(
-            design, _neuron_activity(design, source.neuron, meant(design, source.neuron, duration), duration)
-        )
+        trace = faithful(design, source.neuron, duration)
+        return budget(design, _neuron_activity(design, source.neuron, trace, duration))
     if design.task is None:
         return budget(design)
     spec = as_spec(design)

@@ -52,7 +52,7 @@ MENDED = {
         "unit current 4e-09 A instead of 1e-09 (power 4-fold, tau_m 0.25-fold; rule: leakage)",
     ),
     "maximum capacitor": (
-        spec(tau=(0, 1e5, 2500)),
+        spec(tau=(0, 5e4, 2500)),
         {},
         "unit current 2.83e-09 A instead of 1e-09 (power 2.83-fold, tau_m 0.353-fold; rule: maximum capacitor)",
     ),

@@ -140,7 +140,7 @@ REFUSALS = {
         r"MappingOptions\.capacitor or MappingOptions\.filter_octaves",
     ),
     "capacitor": (
-        one_neuron(tau=column(0, 1e5, 2500)),
+        one_neuron(tau=column(0, 5e4, 2500)),
         r"neuron 0 'slow': the time constant needs 6\.4e-10 F, more than 2e-10 F "
         r"\(rule: maximum capacitor\); shorten it, raise MappingOptions\.unit_current or raise "
         r"MappingOptions\.capacitor_max",

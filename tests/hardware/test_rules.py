@@ -59,7 +59,7 @@ ONE_NEURON = {
         "leakage); raise MappingOptions.capacitor or MappingOptions.unit_current, or use longer transistors",
     ),
     "maximum capacitor": (
-        {"neuron": {"tau": column(0, 50, 2e5)}},
+        {"neuron": {"tau": column(0, 50, 1e5)}},
         "ultraslow",
         lambda cells: 128 * 1e-11 - 2 * cells.input_parasitic[1] - cells.output_parasitic[1],
         "the time constant needs {value:.3g} F, more than 2e-10 F (rule: maximum capacitor); shorten it, raise "
@@ -175,7 +175,7 @@ def test_a_low_pass_s_currents_are_such_as_converters_have(technology, cells, ta
 
 
 def test_a_low_pass_that_no_capacitor_makes_is_refused(technology, cells):
-    _, found = low_passes(technology, cells, 1e5)
+    _, found = low_passes(technology, cells, 5e4)
     places = [(each.rule, each.element) for each in found]
     assert places == [
         ("leakage", "low-pass, pole 1"),
