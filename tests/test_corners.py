@@ -2,10 +2,10 @@
 
 import csv
 import dataclasses
-import itertools
 import json
 import re
 
+import numpy as np
 import pytest
 
 from mtc_hw.cli import main
@@ -238,5 +238,5 @@ def test_with_tracking_bias_bursting_holds_from_cold_to_hot_at_every_corner(runn
     lost = [row for row in study.rows if not row.holds]
     assert lost == []
     assert {row.corner for row in study.rows} == {"tt", "ff", "ss", "sf", "fs"}
-    for one, other in itertools.combinations([row.intra_interval for row in study.rows], 2):
-        assert one == pytest.approx(other, rel=0.2)
+    intervals = [row.intra_interval for row in study.rows]
+    assert intervals == pytest.approx([float(np.median(intervals))] * len(intervals), rel=0.2)

@@ -188,7 +188,7 @@ def test_bursting_holds_from_cold_to_hot_with_tracking_and_filters_above_the_off
     floor = filter_floor(cells, hot, warming(technology, HOT), options)
     sized, plain = (
         map_spec(bare_spec(file), technology, cells, MappingOptions(bits=None, filter_min=least))
-        for least in (floor, options.filter_min)
+        for least in (floor, 0.5 * options.filter_min)
     )
     found = [
         spikes_of(at_temperature(design, celsius, "ptat"), file, 5000.0, runner)
