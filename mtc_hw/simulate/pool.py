@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, TimeoutError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
@@ -81,7 +81,10 @@ def open_workers(workers: Workers) -> Iterator[Runner]:
 
         def run(decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]:
             futures = [pool.schedule(run_one, (deck, workers), timeout=_limit(workers)) for deck in decks]
-            return list(_collect(pool, futures, decks, workers, done))
+            outcomes = list(_collect(pool, futures, decks, workers, done))
+            if any(outcome.status in ("crashed", "timeout") for outcome in outcomes):
+                _stand_by(pool, workers.count)
+            return outcomes
 
         try:
             yield run
@@ -106,6 +109,13 @@ def require(driver: Driver) -> None:
 
 def run_one(deck: Deck, workers: Workers) -> Outcome:
     return pyspice.run(deck) if workers.driver == "pyspice" else ngspice.run(deck, workers.timeout)
+
+
+def _stand_by(pool: ProcessPool, count: int) -> None:
+    """Waits for the workers that take a dead one's place: closed while it starts, one would complain on stderr."""
+    for future in [pool.schedule(os.getpid) for _ in range(count)]:
+        with suppress(ProcessExpired):
+            future.result()
 
 
 def _settle(home: str) -> None:
