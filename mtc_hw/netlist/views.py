@@ -112,7 +112,7 @@ def _capacitors(one: MappedDesign, level: Level) -> tuple[Capacitor, ...]:
 
 
 def _branches(one: MappedDesign, level: Level) -> list[Branch]:
-    known = _known(one)
+    known = _known(one) if level == "behavioural" else np.empty(0)
     return [
         Branch(
             BRANCHES[branch],
@@ -172,7 +172,7 @@ def _cell(one: MappedDesign, branch: int, level: Level) -> str:
 
 def _inputs(one: MappedDesign, level: Level) -> list[Branch]:
     """Input transconductors; the sign is which of their inputs hears the signal."""
-    known, result = _known(one), []
+    known, result = _known(one) if level == "behavioural" else np.empty(0), []
     for i, code in enumerate(one.input_code[0]):
         if code == 0.0:
             continue
@@ -202,8 +202,8 @@ def synapse_template(design: MappedDesign, level: Level) -> str:
 def synapse_views(design: MappedDesign, index: int, level: Level) -> list[Branch]:
     """Neuron `index`'s synapse to each output, into the sum that its weight's sign says."""
     one = design.take(index)
-    known, result = _known(one), []
     tanh = isinstance(one.synapse, RectifiedTanh)
+    known, result = np.empty(0) if tanh and level == "transistor" else _known(one), []
     for output, code in enumerate(one.readout_code[:, 0]):
         if code == 0.0:
             continue
