@@ -8,15 +8,20 @@ import typer
 from mtc_hw.cli_options import Jobs, Json, MappedBits, Out, Size, Technology, emit
 from mtc_hw.hardware.unit import LONG
 
+Tracking = Annotated[
+    Literal["ptat", "fixed"], typer.Option(help="References and bias currents: proportional to T, or constant.")
+]
+Trim = Annotated[
+    Literal["none", "nominal"], typer.Option(help="Whose DC sweeps set the codes: nobody's, the nominal chip's.")
+]
+
 
 def corners(
     given: Annotated[str, typer.Argument(help="Preset, neuron file (.toml), or exported folder with its codes.")],
     technology: Technology = "generic",
     size: Size = LONG,
     bits: MappedBits = 8,
-    tracking: Annotated[
-        Literal["ptat", "fixed"], typer.Option(help="References and bias currents: proportional to T, or constant.")
-    ] = "ptat",
+    tracking: Tracking = "ptat",
     corner: Annotated[list[str] | None, typer.Option(help="Once for each; all when not given.")] = None,
     supply: Annotated[
         list[float] | None, typer.Option(help="V, once for each; the technology's own and 10 % less and more else.")
@@ -25,9 +30,7 @@ def corners(
         list[float] | None, typer.Option(help="Degrees Celsius, once for each; -40, 0, 27, 85 and 125 else.")
     ] = None,
     hottest: Annotated[float, typer.Option(help="Degrees Celsius that the filters' currents must stand.")] = 85.0,
-    trim: Annotated[
-        Literal["none", "nominal"], typer.Option(help="Whose DC sweeps set the codes: nobody's, the nominal chip's.")
-    ] = "nominal",
+    trim: Trim = "nominal",
     duration: Annotated[
         float | None, typer.Option(help="tau_m of each run; as the neuron's file says when not given.")
     ] = None,

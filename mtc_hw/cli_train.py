@@ -12,7 +12,9 @@ from mtc_hw.errors import SpecError
 from mtc_hw.hardware.unit import UnitSize, parse_size
 
 if TYPE_CHECKING:
+    from mtc_hw.hardware.unit import UnitSize
     from mtc_hw.model.train import TrainReport
+    from mtc_hw.spread import Spread
 
 
 def train(
@@ -44,13 +46,8 @@ def train(
     """
     from mtc_hw.model.options import TrainOptions, load_recipe, with_flags
     from mtc_hw.model.tasks import mackey_glass_split
-    from mtc_hw.spread import Spread
-    from mtc_hw.training import mismatch, train_and_save
+    from mtc_hw.training import train_and_save
 
-    if sigma is not None and size is not None:
-        raise SpecError("--sigma and --size both set the mismatch; give one of them")
-    spread = None if sigma is None else Spread.uniform(sigma)
-    spread = spread if size is None else mismatch("generic", size)
     options = with_flags(
         TrainOptions() if recipe is None else load_recipe(recipe),
         neuron=neuron,
@@ -60,7 +57,7 @@ def train(
         iterations=iterations,
         seed=seed,
         bits=bits,
-        spread=spread,
+        spread=_spread(sigma, size),
         chips=chips,
     )
     command = shlex.join(["mtc-hw", *sys.argv[1:]])
@@ -69,6 +66,18 @@ def train(
     saved = f", saved as {checkpoint}" if checkpoint else "; it has no circuit, so there is no checkpoint to map"
     text = f"R2 {report.r2:.4f}, sparsity {report.s_comp:.3f}, {report.seconds:.0f} s{saved}"
     emit(as_json, _answer(report, checkpoint), text)
+
+
+def _spread(sigma: float | None, size: "UnitSize | None") -> "Spread | None":
+    """The mismatch that was asked for, as figures or as a unit transistor; None for the recipe's own."""
+    from mtc_hw.spread import Spread
+    from mtc_hw.training import mismatch
+
+    if sigma is not None and size is not None:
+        raise SpecError("--sigma and --size both set the mismatch; give one of them")
+    if size is not None:
+        return mismatch("generic", size)
+    return None if sigma is None else Spread.uniform(sigma)
 
 
 def _answer(report: "TrainReport", checkpoint: Path | None) -> dict[str, Any]:

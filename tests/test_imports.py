@@ -29,6 +29,7 @@ LAYERS = [
         "checkpoint",
         "course",
         "calibration_plan",
+        "spice_lines",
     ],
     ["hardware"],
     ["netlist"],

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 
 from mtc_hw.errors import TechnologyError
+from mtc_hw.spice_lines import logical_lines
 
 ALLOWED = (".model", ".param")
 LEVELS = ("8", "49", "14", "54")
 """BSIM3 and BSIM4: the models that take `delvto`, by which mismatch goes in."""
-_COMMENT = re.compile(r";|\s\$")
 _RANDOM = re.compile(r"\b(a?gauss|a?unif|limit)\s*\(", re.IGNORECASE)
 _LEVEL = re.compile(r"\blevel\s*=\s*(\d+)(?:\.0*)?\b", re.IGNORECASE)
 _SETS = re.compile(r"([A-Za-z_]\w*)\s*=")
@@ -21,7 +21,7 @@ def check_cards(text: str, models: Mapping[str, str], parameters: set[str]) -> N
     """
     wrong = list(_findings(text, parameters))
     defined = {}
-    for _, line in _statements(text):
+    for _, line in logical_lines(text):
         words = line.split()
         if words[0].lower() == ".model" and len(words) > 2:
             defined[words[1].lower()] = (words[2].lower(), _LEVEL.search(line))
@@ -44,7 +44,7 @@ def _findings(text: str, parameters: set[str]) -> Iterator[str]:
     if unprintable:
         yield f"character {unprintable.group()!r} at offset {unprintable.start()}"
     lowered = {name.lower() for name in parameters}
-    for number, line in _statements(text):
+    for number, line in logical_lines(text):
         head = line.split()[0].lower()
         if head not in ALLOWED:
             yield f"line {number}: {head[:40]!r} is not allowed, only {' and '.join(ALLOWED)}"
@@ -53,17 +53,3 @@ def _findings(text: str, parameters: set[str]) -> Iterator[str]:
         if head == ".param":
             for name in sorted(lowered & {each.lower() for each in _SETS.findall(line)}):
                 yield f"line {number}: {name} is what the corner sets"
-
-
-def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Logical lines without comments, each with its first line's number."""
-    joined: list[tuple[int, list[str]]] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = _COMMENT.split(line)[0].strip()
-        if not stripped or stripped.startswith("*"):
-            continue
-        if stripped.startswith("+") and joined:
-            joined[-1][1].append(stripped[1:])
-        else:
-            joined.append((number, [stripped]))
-    return ((number, " ".join(parts)) for number, parts in joined)

@@ -1,6 +1,7 @@
 """What a technology's cells do at a given size, as `mtc_hw.characterise` measures them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -56,9 +57,8 @@ class Cell:
 
         Straight lines would miss off-currents, whose share grows as 1 / bias, by 1 % of a bias of some pA.
         """
-        values: Array = getattr(self, quantity)
         inside = np.clip(bias, self.bias[0], self.bias[-1])
-        return np.asarray(PchipInterpolator(np.log(self.bias), values)(np.log(inside)))
+        return np.asarray(_course(self, quantity)(np.log(inside)))
 
     def gain_at(self, bias: Array) -> Array:
         return self.at("gain", bias)
@@ -81,6 +81,12 @@ class Cell:
         core = at("gain") * (np.maximum(shape, 0.0) if self.rectified else shape) + at("constant")
         common = 1.0 + at("common_mode") * (inp + inn) / 2.0
         return np.asarray(bias * (core * common - (at("conductance") + at("tilt") * core) * out))
+
+
+@lru_cache(maxsize=256)
+def _course(cell: Cell, quantity: str) -> PchipInterpolator:
+    """A quantity over log(bias): asked for at every step of a fixed point and for every neuron."""
+    return PchipInterpolator(np.log(cell.bias), getattr(cell, quantity))
 
 
 def skewed(curve: Curve, skew: float, x: Array) -> Array:

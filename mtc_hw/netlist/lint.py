@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mtc_hw.errors import DeckError
+from mtc_hw.spice_lines import logical_lines
 
 ALLOWED = {
     ".subckt", ".ends", ".model", ".param", ".temp", ".options", ".ic", ".save", ".tran", ".dc", ".ac", ".end",
 }  # fmt: skip
 _DEFINING = (".subckt", ".model")
 _HEAD = re.compile(r"[^\s=]*")
-_COMMENT = re.compile(r";|\s\$")
 _TWO_NODES_AND_VALUE = {"r": 4, "c": 4, "l": 4}
 
 
@@ -82,7 +82,7 @@ def _is_subcircuit(statement: _Statement) -> bool:
 
 def _statements(text: str) -> Iterator[_Statement]:
     scope = ""
-    for number, line in _logical_lines(text):
+    for number, line in logical_lines(text, 2):
         head = (_HEAD.match(line) or [""])[0].lower()
         words = line.split(" params:")[0].replace(" =", "=").replace("= ", "=").split()
         keyed = next((i for i, word in enumerate(words) if "=" in word), len(words))
@@ -92,17 +92,3 @@ def _statements(text: str) -> Iterator[_Statement]:
             scope = statement.positional[1].lower()
         elif head == ".ends":
             scope = ""
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines after the title with continuations joined and comments dropped, each with its first line's number."""
-    joined: list[tuple[int, list[str]]] = []
-    for number, line in enumerate(text.splitlines()[1:], 2):
-        stripped = (_COMMENT.split(line, 1)[0] if ";" in line or "$" in line else line).strip()
-        if not stripped or stripped.startswith("*"):
-            continue
-        if stripped.startswith("+") and joined:
-            joined[-1][1].append(stripped[1:])
-        else:
-            joined.append((number, [stripped]))
-    return ((number, " ".join(parts)) for number, parts in joined)
