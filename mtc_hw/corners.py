@@ -13,7 +13,7 @@ from mtc_hw.analysis.spikes import burst_statistics, interval_statistics
 from mtc_hw.characterise import cells_for
 from mtc_hw.errors import DataError, SpecError
 from mtc_hw.freeze import unit_sized
-from mtc_hw.hardware.conditions import Tracking, at_condition, warming
+from mtc_hw.hardware.conditions import Condition, Tracking, at_condition, warming
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.mapping import MappingOptions
 from mtc_hw.hardware.rules import filter_floor
@@ -37,19 +37,6 @@ SUPPLIES = (0.9, 1.0, 1.1)  # of the technology's own
 HOTTEST = 85.0  # degrees Celsius
 LEAKIEST = "ff"
 DURATION = 2000.0  # tau_m, of a neuron whose file does not say
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Where a chip works."""
-
-    corner: str
-    supply: float  # V
-    celsius: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.corner}-{self.supply:g}V-{self.celsius:g}C"
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def decks_of(
     return layer_decks(design, level, inputs, converters)
 
 
-def _task_parts(design: MappedDesign) -> Split:
+def task_parts(design: MappedDesign) -> Split:
     """The benchmark's series, standardised as the network was trained."""
     if design.task is None or design.task.name != "mackey-glass":
         raise DataError("this design is of a bare neuron or another task: give the preset or neuron file itself")
@@ -111,7 +111,7 @@ def _task_parts(design: MappedDesign) -> Split:
 
 def _test_part(design: MappedDesign, duration: float) -> tuple[Array, Array]:
     """Inputs (T, 1) and targets (T,) of the test part over `duration` tau_m."""
-    test = _task_parts(design).test
+    test = task_parts(design).test
     count = round(duration / input_spacing(design)) + 1
     if not 2 <= count <= len(test.inputs):
         raise DataError(
@@ -231,11 +231,11 @@ def calibrate_chip(
     chip = perturb(nominal, seed, sample)
     with open_workers(workers) as opened:
         run = watched(opened, "neurons")
-        course = task_course(spec, _task_parts(nominal)) if source.neuron is None else neuron_course(source.neuron)
+        course = task_course(spec, task_parts(nominal)) if source.neuron is None else neuron_course(source.neuron)
         instrument = Bench(chip, level, plan, run, course)
         record = calibrate(nominal, spec, instrument, plan, course)
         if spec.readout is not None:
-            train = _task_parts(nominal).train
+            train = task_parts(nominal).train
             inputs = train.inputs[-(BURN_IN + REFIT) :, None]
             layer = run_layers([apply(record, chip)], level, inputs, run)[0]
             found = layer_features(nominal, layer)[BURN_IN:]

@@ -1,6 +1,7 @@
 """A design at another corner, supply or temperature: the same codes, other volts and amperes."""
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,19 @@ from mtc_hw.hardware.technology import Technology, technology_of
 
 KELVIN = 273.15
 Tracking = Literal["ptat", "fixed"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Where a chip works."""
+
+    corner: str
+    supply: float  # V
+    celsius: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.corner}-{self.supply:g}V-{self.celsius:g}C"
 
 
 def at_condition(design: MappedDesign, there: Technology, tracking: Tracking) -> MappedDesign:

@@ -1,0 +1,67 @@
+"""The same chips on a Dask cluster, whose scheduler and workers the user has started; nothing of it is ours.
+
+A worker that is lost costs nothing but time: Dask gives its blocks to the others.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+from mtc_hw.errors import DataError
+from mtc_hw.montecarlo.executors import WAITING, Blocks, Done, Executor, lost, run_block
+from mtc_hw.montecarlo.row import Result
+from mtc_hw.montecarlo.study import Block, Study
+from mtc_hw.simulate.pool import Loss, Workers, command_runner
+
+PATIENCE = 10.0  # s until a scheduler that does not answer is an error
+
+
+@contextmanager
+def open_cluster(study: Study, workers: Workers, scheduler: str) -> Iterator[Executor]:
+    """Raises DataError without `distributed`, and for a scheduler that cannot be reached."""
+    try:
+        from distributed import Client
+    except ImportError:
+        raise DataError("a scheduler needs Dask: pip install 'mtc-hw[cluster]'") from None
+    try:
+        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise DataError(f"no Dask scheduler answers at {scheduler!r}: {error}; start one with `dask scheduler`") from None
+    with client:
+        [shared] = client.scatter([study], broadcast=True, hash=False)
+        yield lambda given: _spread(client, shared, study, workers, given)
+
+
+def _spread(client: Any, shared: Any, study: Study, workers: Workers, given: Blocks) -> Iterator[Done]:
+    from distributed import as_completed
+    from distributed.scheduler import KilledWorker
+
+    pending, waiting = iter(given), {}
+
+    def next_ones(count: int) -> list[Any]:
+        futures = []
+        for block in islice(pending, count):
+            future = client.submit(_remote, shared, block, workers, pure=False)
+            waiting[future.key] = block
+            futures.append(future)
+        return futures
+
+    window = WAITING * max(1, sum(client.nthreads().values()))
+    running = as_completed(next_ones(window))
+    try:
+        for future in running:
+            block = waiting.pop(future.key)
+            try:
+                found = future.result()
+            except KilledWorker as error:
+                found = lost(study, block, Loss("killed", f"it took several workers down: {error}", 0.0))
+            running.update(next_ones(1))
+            yield block, found
+    finally:
+        client.cancel([future for future in running.futures], force=True)
+
+
+def _remote(study: Study, block: Block, workers: Workers) -> list[Result]:
+    """On a Dask worker: ngspice runs as a process of its own."""
+    return run_block(study, block, command_runner(workers))

@@ -1,0 +1,62 @@
+"""A chip's figures from what it did: spikes of a free neuron, answer of a network."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtc_hw.analysis.regimes import classify
+from mtc_hw.analysis.spikes import burst_statistics, interval_statistics, spike_times
+from mtc_hw.metrics import r2
+from mtc_hw.montecarlo.row import ChipRow
+from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place
+from mtc_hw.readout import fit_readout, predict
+from mtc_hw.spec import Array
+
+NOT_FINITE = "not finite"
+
+
+def blank(place: Place, sample: int, outcome: str = "ok", reason: str = "") -> ChipRow:
+    """A row without any figure."""
+    where = place.condition
+    return ChipRow(sample, where.corner, where.supply, where.celsius, outcome, reason)
+
+
+def neuron_row(row: ChipRow, subject: FreeNeuron, time: Array, voltage: Array) -> ChipRow:
+    """The row of a neuron whose voltage (T,), unit voltages, was seen at `time` (T,), tau_m."""
+    if not np.isfinite(voltage).all():
+        reached = float(time[np.argmax(~np.isfinite(voltage))])
+        return dataclasses.replace(row, outcome=NOT_FINITE, reason=f"the voltage is not finite at {reached:g} tau_m")
+    spikes = spike_times(time, voltage)
+    bursts, intervals = burst_statistics(spikes, subject.duration), interval_statistics(spikes)
+    return dataclasses.replace(
+        row,
+        regime=classify(spikes, subject.duration, subject.neuron.stimulus, float(voltage[-1])),
+        spikes=len(spikes),
+        isi_mean=intervals.mean,
+        isi_cv=intervals.cv,
+        burst_period=bursts.period,
+        spikes_per_burst=bursts.spikes_per_burst,
+        intra_interval=bursts.intra_interval,
+    )
+
+
+def network_row(
+    row: ChipRow, subject: DrivenNetwork, answer: Array, refitted: float | None, voltage: NDArray[np.floating]
+) -> ChipRow:
+    """The row of a network with this answer (samples,), standardised, and layer voltage (T, N) on any even grid."""
+    if not np.isfinite(answer).all():
+        return dataclasses.replace(row, outcome=NOT_FINITE, reason="the network's answer is not finite")
+    kept = slice(subject.burn_in, None)
+    grid = np.arange(len(voltage), dtype=np.float64)
+    spikes = sum(len(spike_times(grid, column)) for column in voltage.T)
+    score = r2(answer[kept], subject.test.targets[kept])
+    return dataclasses.replace(row, spikes=spikes, r2=score, r2_refitted=refitted)
+
+
+def refitted_score(subject: DrivenNetwork, fitted_on: Array, tested_on: Array, tau: float) -> float:
+    """R2 on the test part of a readout fitted to a chip's own features (samples, N); `tau` in tau_m."""
+    assert subject.refit is not None
+    kept = slice(subject.burn_in, None)
+    own = fit_readout(fitted_on[kept], subject.refit.targets[kept], tau, subject.ridge)
+    return r2(predict(tested_on, own)[kept, 0], subject.test.targets[kept])

@@ -1,0 +1,135 @@
+"""What was done, chip by chip, in a SQLite file: a run that is killed at any moment begins again where it was.
+
+Results are addressed by their content, the digest of everything that decides them and the sample's number: other
+options in the same folder are other results, and more samples are only the missing ones.
+"""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from errno import ENOSPC
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from mtc_hw.errors import DataError
+from mtc_hw.montecarlo.row import ChipRow, Kept, Result
+
+FILE = "ledger.sqlite"
+WAVEFORMS = "waveforms"
+_SCHEMA = """
+create table if not exists results (
+    run text not null,
+    sample integer not null,
+    ok integer not null,
+    row text not null,
+    primary key (run, sample)
+) without rowid
+"""
+
+
+class Ledger:
+    """The results of a folder. One process at a time writes to it."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self._connection = connection
+
+    def missing(self, run: str, samples: int, waveforms: bool = False) -> list[int]:
+        """Samples below `samples` without a result, or without waveforms where those are wanted."""
+        there = np.zeros(samples, bool)
+        for (sample,) in self._connection.execute(
+            "select sample from results where run = ? and sample < ?", (run, samples)
+        ):
+            there[sample] = not waveforms or self.waveform_path(run, sample).is_file()
+        if waveforms:
+            query = "select sample from results where run = ? and sample < ? and not ok"
+            for (sample,) in self._connection.execute(query, (run, samples)):
+                there[sample] = True
+        return [int(k) for k in np.flatnonzero(~there)]
+
+    def add(self, run: str, results: Sequence[Result]) -> None:
+        """Results as one transaction; waveforms first, so that a row's are always there."""
+        for each in results:
+            if each.kept is not None:
+                self._keep(run, each.row.sample, each.kept)
+        values = [(run, each.row.sample, int(each.row.ok), each.row.to_json()) for each in results]
+        with self._connection:
+            self._connection.executemany("insert or replace into results values (?, ?, ?, ?)", values)
+
+    def rows(self, run: str, samples: int) -> Iterator[ChipRow]:
+        """The rows of samples below `samples`, in order."""
+        query = "select row from results where run = ? and sample < ? order by sample"
+        for (text,) in self._connection.execute(query, (run, samples)):
+            yield ChipRow.from_json(text)
+
+    def forget(self, run: str, failed_only: bool = False) -> None:
+        """Drops a run's results, or those that failed, so that they are tried again."""
+        with self._connection:
+            self._connection.execute(
+                f"delete from results where run = ?{' and not ok' if failed_only else ''}", (run,)
+            )
+
+    def waveform_path(self, run: str, sample: int) -> Path:
+        return self.folder / WAVEFORMS / f"{run[:16]}-{sample}.npz"
+
+    def _keep(self, run: str, sample: int, kept: Kept) -> None:
+        """Written beside and renamed: no half file ever has the name."""
+        path = self.waveform_path(run, sample)
+        path.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+            np.savez_compressed(file, **{name: np.asarray(values) for name, values in kept.items()})
+        os.replace(file.name, path)
+
+
+@contextmanager
+def open_ledger(folder: Path) -> Iterator[Ledger]:
+    """The ledger of a folder, made when there is none.
+
+    Raises DataError for a folder that cannot be written or that another process works in, for a ledger that is
+    damaged, and inside the block for a full disk: what was done stays.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(f"another process is running chips in {folder}; wait for it, or give another --out") from None
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
+    try:
+        with closing(_connected(folder)) as connection:
+            yield Ledger(folder, connection)
+    except sqlite3.Error as error:
+        raise DataError(_explained(folder, error)) from None
+    except OSError as error:
+        if error.errno != ENOSPC:
+            raise
+        raise DataError(_full(folder)) from None
+    finally:
+        lock.release()
+
+
+def _connected(folder: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(folder / FILE)
+    # A commit survives the process in this mode, and the machine's failure but for the last ones.
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = normal")
+    connection.execute(_SCHEMA)
+    return connection
+
+
+def _explained(folder: Path, error: sqlite3.Error) -> str:
+    text = str(error)
+    if "full" in text:
+        return _full(folder)
+    if "readonly" in text or "unable to open" in text:
+        return f"{folder / FILE} cannot be written: {text}; give another --out"
+    return f"{folder / FILE} is no ledger of chips ({text}); move it away, or give another --out"
+
+
+def _full(folder: Path) -> str:
+    return f"the disk of {folder} is full; make room and run the same command again: what was done stays"
