@@ -23,16 +23,20 @@ def population(design: MappedDesign, deviations: Sequence[Deviations]) -> Mapped
         if (len(each.threshold), each.threshold.shape[-1]) != shape:
             found = f"{len(each.threshold)} rows of {each.threshold.shape[-1]} neurons"
             raise SpecError(f"chip {each.sample} has {found}, the design {shape[0]} rows of {shape[1]}")
-    chips = len(deviations)
-    rows = ("present", "bias_code", "reference_code", "capacitor", "readout_code")
-    joined = {
-        name: np.concatenate([getattr(each, name) for each in deviations], axis=-1)
-        for name in ("threshold", "width", "capacitance")
-    }
+    side_by_side = 1, len(deviations)
     return dataclasses.replace(
         design,
-        **{name: np.tile(getattr(design, name), (1, chips)) for name in rows},
-        input_code=np.tile(design.input_code, (chips, 1)),
-        offset_code=np.tile(design.offset_code, chips),
-        deviations=Deviations(deviations[0].seed, deviations[0].sample, **joined),
+        present=np.tile(design.present, side_by_side),
+        bias_code=np.tile(design.bias_code, side_by_side),
+        reference_code=np.tile(design.reference_code, side_by_side),
+        input_code=np.tile(design.input_code, side_by_side[::-1]),
+        offset_code=np.tile(design.offset_code, len(deviations)),
+        capacitor=np.tile(design.capacitor, side_by_side),
+        readout_code=np.tile(design.readout_code, side_by_side),
+        deviations=dataclasses.replace(
+            deviations[0],
+            threshold=np.concatenate([each.threshold for each in deviations], axis=-1),
+            width=np.concatenate([each.width for each in deviations], axis=-1),
+            capacitance=np.concatenate([each.capacitance for each in deviations]),
+        ),
     )
