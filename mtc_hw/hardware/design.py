@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from mtc_hw.hardware.cells import DEVICES, Cell, Cells
 from mtc_hw.hardware.dac import Codes, Dac
 from mtc_hw.hardware.scale import Scale
 from mtc_hw.hardware.technology import Technology
-from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, AnySynapse, Array, Curve, ModelSpec, Neurons, Readout, Task
+from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, AnySynapse, Array, Curve, ModelSpec, Neurons, Readout, Task, frozen
 
 BRANCHES = (*ELEMENTS, "leak", "fast_filter", "slow_filter", "ultraslow_filter")
 """The OTAs of one neuron, in the order of the rows of `MappedDesign.bias_code`."""
@@ -28,12 +28,25 @@ SUM_BIAS = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Deviations:
-    """One virtual chip: what each device's threshold and width differ by."""
+    """One virtual chip: what each device's threshold and width, and all capacitors, differ by."""
 
     seed: int
     sample: int
     threshold: Array  # (rows, 10, N) V, by `MappedDesign.rows`, device and neuron; zero where there is no such device
     width: Array  # (rows, 10, N) relative
+    capacitance: Array = field(default_factory=lambda: np.empty(0))  # (N,) ln of the factor; zeros when omitted
+
+    def __post_init__(self) -> None:
+        count = self.threshold.shape[-1]
+        capacitance = np.zeros(count) if np.size(self.capacitance) == 0 else self.capacitance
+        shapes = {"threshold": self.threshold.shape, "width": self.threshold.shape, "capacitance": (count,)}
+        for name, value in (("threshold", self.threshold), ("width", self.width), ("capacitance", capacitance)):
+            object.__setattr__(self, name, frozen(value, shapes[name], f"deviations' {name}"))
+
+    def take(self, index: int) -> "Deviations":
+        """Those of the one neuron at `index`."""
+        arrays = ("threshold", "width", "capacitance")
+        return dataclasses.replace(self, **{name: getattr(self, name)[..., index : index + 1] for name in arrays})
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,25 +132,30 @@ class MappedDesign:
 
     @property
     def readout_tau(self) -> float:
-        """Mean time constant of the low-pass's poles, s; 0 without a readout."""
-        if not len(self.pole_code):
-            return 0.0
-        total = self.pole_capacitor + pole_parasitic(self.cells)
-        return float(np.mean(total * self.scale.volt / self.pole_current))
+        """Mean time constant of the low-pass's poles, s; 0 without a readout. Of a population: the first chip's."""
+        return float(self.readout_taus[0]) if len(self.pole_code) else 0.0
+
+    @property
+    def readout_taus(self) -> Array:
+        """The same on the chip that each neuron is on, s, (N,): in a population the chips' capacitors may differ."""
+        total = self.made(self.pole_capacitor[:, None]) + pole_parasitic(self.cells)[:, None]
+        tau = np.mean(total * self.scale.volt / self.pole_current[:, None], axis=0)
+        return np.broadcast_to(tau, (self.count,))
+
+    def made(self, drawn: Array) -> Array:
+        """What drawn capacitors, F, (..., N) or (..., 1), are on the chip."""
+        return drawn if self.deviations is None else drawn * np.exp(self.deviations.capacitance)
 
     def take(self, index: int) -> "MappedDesign":
         """The chip with the one neuron `index`, as a population of one."""
         at = slice(index, index + 1)
         rows = ("present", "bias_code", "reference_code", "capacitor", "readout_code")
-        deviations = self.deviations and dataclasses.replace(
-            self.deviations, threshold=self.deviations.threshold[..., at], width=self.deviations.width[..., at]
-        )
         return dataclasses.replace(
             self,
             **{name: getattr(self, name)[:, at] for name in rows},
             input_code=self.input_code[at],
             offset_code=self.offset_code[at],
-            deviations=deviations,
+            deviations=self.deviations and self.deviations.take(index),
         )
 
 
@@ -149,6 +167,8 @@ def _leaves(value: object) -> Iterator[object]:
             yield value.cards
     elif dataclasses.is_dataclass(value):
         for each in dataclasses.fields(value):
+            if isinstance(value, Deviations) and each.name == "capacitance" and not value.capacitance.any():
+                continue  # such chips are older than the field, and keep their digests
             yield each.name
             yield from _leaves(getattr(value, each.name))
     else:
@@ -190,9 +210,9 @@ def _deviation(design: MappedDesign, quantity: str) -> Array:
 
 
 def load_capacitance(design: MappedDesign) -> Array:
-    """Whole capacitance at v and at the filters' outputs, drawn and parasitic, F, (4, N)."""
+    """Whole capacitance at v and at the filters' outputs, as made and parasitic, F, (4, N)."""
     inputs, synapses = (design.input_code != 0).sum(axis=1), (design.readout_code != 0).sum(axis=0)
-    return design.capacitor + parasitic(design.cells, design.present, inputs, synapses)
+    return design.made(design.capacitor) + parasitic(design.cells, design.present, inputs, synapses)
 
 
 def pole_parasitic(cells: Cells) -> Array:

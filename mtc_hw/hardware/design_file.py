@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from mtc_hw.errors import DataError, MtcError
 from mtc_hw.hardware.design import MappedDesign
@@ -9,6 +10,7 @@ from mtc_hw.hardware.fields import plain, read_fields
 
 FORMAT = "mtc_hw design"
 VERSION = 2
+NOMINAL = {"capacitance": {"shape": [0]}}
 
 
 def save_design(design: MappedDesign, path: Path) -> None:
@@ -27,9 +29,15 @@ def load_design(path: Path) -> MappedDesign:
     if found != (FORMAT, VERSION):
         raise DataError(f"{path} holds {found}, expected {(FORMAT, VERSION)}; map the network again")
     try:
-        design: MappedDesign = read_fields(MappedDesign, document["design"])
+        design: MappedDesign = read_fields(MappedDesign, _current(document["design"]))
     except (KeyError, TypeError, ValueError, MtcError) as error:
         raise DataError(f"{path} is incomplete: {error}; map the network again") from None
     if design.digest != document.get("digest"):
         raise DataError(f"{path} was changed after it was saved: its digest differs; map the network again")
     return design
+
+
+def _current(fields: Any) -> Any:
+    """A file's fields as they are today: chips of before `Deviations.capacitance` have nominal capacitors."""
+    deviations = fields.get("deviations") if isinstance(fields, dict) else None
+    return fields | {"deviations": NOMINAL | deviations} if deviations else fields

@@ -1,38 +1,72 @@
 """Virtual chips: Pelgrom draws for every transistor (Pelgrom, Duinmaijer and Welbers, IEEE JSSC 24(5), 1989)."""
 
 import dataclasses
-import hashlib
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mtc_hw.hardware.cells import DEVICES, Cells
 from mtc_hw.hardware.design import MAX_DEVICES, Deviations, MappedDesign
 from mtc_hw.hardware.library import library_cell
+from mtc_hw.hardware.sampling import normals
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import Array
 from mtc_hw.spread import Spread
 
 
+@dataclass(frozen=True)
+class Instance:
+    """One transconductor of a chip."""
+
+    path: str
+    kind: str  # of its cell
+    row: int  # of `MappedDesign.rows`
+    neuron: int
+
+
+def instances(design: MappedDesign) -> list[Instance]:
+    """Every transconductor that there is, row by row."""
+    others = np.ones((len(design.rows) - len(design.present), design.count), bool)
+    here = np.vstack([design.present, others])
+    return [
+        Instance(f"n{neuron}.{name}", kind, row, neuron)
+        for row, (name, kind) in enumerate(design.rows)
+        for neuron in map(int, np.flatnonzero(here[row]))
+    ]
+
+
+def device_counts(here: Sequence[Instance]) -> dict[str, int]:
+    """How many numbers instances take, by path: each device's threshold, then each one's width."""
+    return {each.path: 2 * len(DEVICES[each.kind]) for each in here}
+
+
+def pelgrom(design: MappedDesign, here: Sequence[Instance], normal: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Thresholds, V, and relative widths, (rows, 10, N), from standard normal numbers by `device_counts`."""
+    threshold, width = (np.zeros((len(design.rows), MAX_DEVICES, design.count)) for _ in range(2))
+    sigmas = {
+        kind: device_sigmas(design.technology, kind, design.cells.width, design.cells.length)
+        for kind in {each.kind for each in here}
+    }
+    for each in here:
+        sigma_threshold, sigma_width = sigmas[each.kind]
+        devices = len(sigma_threshold)
+        drawn = normal[each.path]
+        threshold[each.row, :devices, each.neuron] = drawn[:devices] * sigma_threshold
+        width[each.row, :devices, each.neuron] = drawn[devices:] * sigma_width
+    return threshold, width
+
+
 def perturb(design: MappedDesign, seed: int, sample: int) -> MappedDesign:
-    """The virtual chip (seed, sample) of a design.
+    """The virtual chip (seed, sample) of a design, with mismatch alone: what `variation.Variation()` draws.
 
     Each OTA draws from its own stream, keyed by seed, sample and instance path: adding a neuron, or sharing the work
     among processes, changes no other draw.
     """
-    others = np.ones((len(design.rows) - len(design.present), design.count), bool)
-    here = np.vstack([design.present, others])
-    threshold, width = (np.zeros((len(here), MAX_DEVICES, design.count)) for _ in range(2))
-    for row, (name, kind) in enumerate(design.rows):
-        sigma_threshold, sigma_width = device_sigmas(design.technology, kind, design.cells.width, design.cells.length)
-        devices = len(DEVICES[kind])
-        for neuron in np.flatnonzero(here[row]):
-            normal = _stream(seed, sample, f"n{neuron}.{name}").standard_normal((2, devices))
-            threshold[row, :devices, neuron] = normal[0] * sigma_threshold
-            width[row, :devices, neuron] = normal[1] * sigma_width
-    threshold.setflags(write=False)
-    width.setflags(write=False)
-    return dataclasses.replace(design, deviations=Deviations(seed, sample, threshold, width))
+    here = instances(design)
+    normal = normals(device_counts(here), seed, sample)
+    return dataclasses.replace(design, deviations=Deviations(seed, sample, *pelgrom(design, here, normal)))
 
 
 def device_sigmas(technology: Technology, kind: str, width: float, length: float) -> tuple[Array, Array]:
@@ -78,8 +112,3 @@ def _sigma(technology: Technology, cells: Cells, kind: str, quantity: str) -> fl
         getattr(cell, f"{quantity}_per_threshold") * threshold, getattr(cell, f"{quantity}_per_width") * width
     )
     return float(np.sqrt((parts**2).sum()))
-
-
-def _stream(seed: int, sample: int, path: str) -> np.random.Generator:
-    key = hashlib.sha256(f"{seed}/{sample}/{path}".encode()).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "big")))

@@ -1,6 +1,7 @@
 """The parts that describe a process: transistors with their mismatch, legal sizes; and how their faults are told."""
 
 import math
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +18,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
 Text = Annotated[str, Field(pattern=r"^[ -~]+$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Sigma = Annotated[float, Field(ge=0, lt=0.5)]
 Celsius = Annotated[float, Field(gt=-100, lt=250)]
 STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,6 +32,39 @@ class Device(BaseModel):
     threshold_source: Text
     gain_mismatch: Positive  # m
     gain_source: Text
+
+
+@dataclass(frozen=True)
+class ProcessSpread:
+    """Standard deviations of what all devices of a chip have in common, normal and independent of each other."""
+
+    nmos_threshold: float  # V
+    pmos_threshold: float  # V
+    nmos_gain: float  # relative
+    pmos_gain: float  # relative
+    capacitor: float  # of the capacitors, relative (log-normal)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not 0.0 <= value < 0.5:
+                raise TechnologyError(f"process spread of {field.name} is {value}; it must be at least 0, below 0.5")
+
+
+class ProcessRecord(BaseModel):
+    """A technology's process spread, with where the figures are from."""
+
+    model_config = STRICT
+    nmos_threshold: Sigma
+    pmos_threshold: Sigma
+    nmos_gain: Sigma
+    pmos_gain: Sigma
+    transistor_source: Text
+    capacitor: Sigma
+    capacitor_source: Text
+
+    def spread(self) -> ProcessSpread:
+        return ProcessSpread(**{each.name: getattr(self, each.name) for each in fields(ProcessSpread)})
 
 
 class Grid(BaseModel):

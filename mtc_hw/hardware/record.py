@@ -8,7 +8,19 @@ from pydantic import BaseModel, Field, model_validator
 
 from mtc_hw.errors import TechnologyError
 from mtc_hw.hardware.card_file import check_cards
-from mtc_hw.hardware.process import CORNERS, STRICT, Celsius, Device, Finite, Grid, Name, Positive, Text, validated
+from mtc_hw.hardware.process import (
+    CORNERS,
+    STRICT,
+    Celsius,
+    Device,
+    Finite,
+    Grid,
+    Name,
+    Positive,
+    ProcessRecord,
+    Text,
+    validated,
+)
 
 
 class LibraryRecord(BaseModel):
@@ -48,6 +60,7 @@ class Record(BaseModel):
     models: Text | None = None  # file of SPICE cards, beside the TOML file
     corners: dict[str, dict[Name, Finite]] = {}  # of the card file: what each sets its parameters to
     library: LibraryRecord | None = None
+    process: ProcessRecord | None = None  # not of `Technology`: what varies from chip to chip changes no cell
 
     @property
     def corner_names(self) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from mtc_hw.hardware.process import (
     Kind,
     Name,
     Positive,
+    ProcessSpread,
     Text,
     um,
     validated,
@@ -119,13 +120,32 @@ def load_technology(
     there, for a file that does not hold together, and for a corner, supply or temperature outside the technology's.
     Warns with PdkVersionWarning of a PDK that its record does not know.
     """
+    return read_technology(_record_path(name), corner, supply, temperature)
+
+
+def process_spread(name: str) -> ProcessSpread:
+    """How far chips of a technology, by name or by the path of its TOML file, differ as a whole.
+
+    Raises TechnologyError where its record has no figures.
+    """
+    path = _record_path(name)
+    try:
+        found = read_record(path).process
+    except TechnologyError as error:
+        raise TechnologyError(f"technology {path}: {error}") from None
+    if found is None:
+        raise TechnologyError(f"technology {path} has no process spread; give it a section [process]")
+    return found.spread()
+
+
+def _record_path(name: str) -> Path:
     if name.endswith(".toml"):
-        return read_technology(Path(name), corner, supply, temperature)
+        return Path(name)
     if name not in technology_names():
         raise TechnologyError(
             f"no technology {name!r}; there are: {', '.join(technology_names())}; or give your own as a .toml file"
         )
-    return read_technology(folder("models") / "devices" / f"{name}.toml", corner, supply, temperature)
+    return folder("models") / "devices" / f"{name}.toml"
 
 
 def read_technology(
@@ -135,7 +155,7 @@ def read_technology(
     try:
         record = read_record(path)
         chosen = _chosen(record, corner, supply, temperature)
-        shared = record.model_dump(exclude={"models", "library", "corners", "nmos", "pmos"})
+        shared = record.model_dump(exclude={"models", "library", "corners", "nmos", "pmos", "process"})
         library = record.library and _library(record.library, corner)
         cards = own_cards(record, path.parent, corner)
         return technology_of(shared | _devices(record, corner) | chosen | {"library": library, "cards": cards})

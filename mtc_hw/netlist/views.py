@@ -102,8 +102,8 @@ def neuron_view(design: MappedDesign, index: int, level: Level) -> NeuronView:
 
 
 def _capacitors(one: MappedDesign, level: Level) -> tuple[Capacitor, ...]:
-    """Drawn capacitors; the behavioural level has no devices, so the parasitics are added to them."""
-    total = load_capacitance(one) if level == "behavioural" else one.capacitor
+    """The chip's capacitors; the behavioural level has no devices, so the parasitics are added to them."""
+    total = load_capacitance(one) if level == "behavioural" else one.made(one.capacitor)
     result = [Capacitor("membrane", "v", float(total[0, 0]))]
     for row, name in enumerate(FILTERS):
         if one.present[LEAK + 1 + row, 0]:
@@ -232,8 +232,9 @@ def readout_views(design: MappedDesign, level: Level) -> list[ReadoutView]:
     """Each output's sums and low-pass."""
     if not len(design.readout_offset):
         return []
-    drawn = design.pole_capacitor + (pole_parasitic(design.cells) if level == "behavioural" else 0.0)
-    parameters = {f"c{i + 1}": float(value) for i, value in enumerate(drawn)}
+    made = design.made(design.pole_capacitor[:, None])[:, 0]
+    total = made + (pole_parasitic(design.cells) if level == "behavioural" else 0.0)
+    parameters = {f"c{i + 1}": float(value) for i, value in enumerate(total)}
     if level == "behavioural":
         gains = design.pole_current / design.pole_dac.decode(design.pole_code)
         parameters |= {"gain1": float(gains[0]), "gain": float(gains[1]), "unit": design.scale.volt}

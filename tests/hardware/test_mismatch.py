@@ -56,7 +56,8 @@ def test_another_seed_or_sample_is_another_chip(crowd, seed, sample):
 
 def test_adding_a_neuron_changes_no_other_draw(crowd):
     few, more = (perturb(of_neurons(crowd, np.arange(n)), 1, 0).deviations for n in (3, 7))
-    assert_same_draws(few, dataclasses.replace(more, threshold=more.threshold[..., :3], width=more.width[..., :3]))
+    for neuron in range(3):
+        assert_same_draws(few.take(neuron), more.take(neuron))
 
 
 def test_a_draw_belongs_to_its_place_and_not_to_what_stands_there(mapped, network):
