@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from mtc_hw.analysis.compare import Comparison, compare_traces
-from mtc_hw.analysis.yields import clopper_pearson
 from mtc_hw.calibrate import apply, calibrate, load_record, refit, save_record
 from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
@@ -22,7 +21,6 @@ from mtc_hw.hardware.unit import UnitSize
 from mtc_hw.instrument import Bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
-from mtc_hw.montecarlo import network_chips, neuron_chips, regime_counts, write_table
 from mtc_hw.netlist.converter_views import Converters
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import Series, network_deck, own_deck
@@ -118,49 +116,6 @@ def _test_part(design: MappedDesign, duration: float) -> tuple[Array, Array]:
             f"duration is {duration:g} tau_m; the test part has {len(test.inputs) - 1:g}, and 1 is the least"
         )
     return test.inputs[:count, None], test.targets[:count]
-
-
-def draw_chips(
-    source: Source,
-    design: MappedDesign,
-    level: Level,
-    samples: int,
-    seed: int,
-    duration: float,
-    threshold: float,
-    workers: Workers,
-    out: Path,
-) -> dict[str, Any]:
-    """Virtual chips in ngspice: a table with a row a chip, the yield, the regimes. `duration` in tau_m."""
-    with open_workers(workers) as opened:
-        run = watched(opened, "chips" if source.neuron is not None else "neurons")
-        if source.neuron is not None:
-            chips = neuron_chips(design, source.neuron, level, duration, seed, samples, run)
-            wanted = regime_of(design, source.neuron, duration)
-            good = sum(chip.regime == wanted for chip in chips)
-            found: dict[str, Any] = {"regimes": regime_counts(chips), "wanted": wanted}
-            write_table(chips, out / "chips.csv")
-            ran = sum(chip.outcome == "ok" for chip in chips)
-        else:
-            inputs, targets = _test_part(design, duration)
-            if len(inputs) <= BURN_IN + 1:
-                raise DataError(f"duration is {duration:g} tau_m; give more, the first {BURN_IN} do not count")
-            rows = network_chips(design, level, inputs, targets, BURN_IN, seed, samples, run)
-            good = sum(row.outcome == "ok" and row.r2 >= threshold for row in rows)
-            found = {"r2": [row.r2 for row in rows], "wanted": f"R2 >= {threshold:g}"}
-            write_table(rows, out / "chips.csv")
-            ran = sum(row.outcome == "ok" for row in rows)
-    interval = clopper_pearson(good, samples)
-    return {
-        "n_ok": ran,
-        "n_failed": samples - ran,
-        "yield": {"value": interval.value, "low": interval.low, "high": interval.high},
-        **found,
-        "level": level,
-        "seed": seed,
-        "design_digest": design.digest,
-        "table": str(out / "chips.csv"),
-    }
 
 
 def regime_of(design: MappedDesign, neuron: NeuronFile, duration: float) -> str:

@@ -14,6 +14,7 @@ from rich.console import Console
 from scipy.interpolate import PchipInterpolator
 
 from mtc_hw import __version__
+from mtc_hw.analysis.datasheet import datasheet
 from mtc_hw.analysis.yields import Yield, clopper_pearson
 from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, refit, save_record
 from mtc_hw.calibration_plan import Plan, load_plan
@@ -28,13 +29,17 @@ from mtc_hw.hardware.design_file import save_design
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
+from mtc_hw.hardware.variation import Variation
 from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.options import TrainOptions, load_recipe
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.model.train import Trained
-from mtc_hw.montecarlo import NetworkChip, software_chips, write_table
+from mtc_hw.montecarlo.engine import EngineOptions, run_study
+from mtc_hw.montecarlo.row import ChipRow
+from mtc_hw.montecarlo.study import DrivenNetwork, Series, Study, one_place
+from mtc_hw.montecarlo.table import read_table, rows_of
 from mtc_hw.netlist.deck import write_decks
 from mtc_hw.readout import fit_readout, predict
 from mtc_hw.report import write_report
@@ -155,7 +160,7 @@ class Measured:
     behavioural: NetworkRun
     untrimmed: NetworkRun
     trimmed: NetworkRun
-    twins: list[NetworkChip]
+    twins: list[ChipRow]
     raw: tuple[float, ...]  # R2 of each transistor-level chip
     calibrated: tuple[float, ...]
     chip_runs: list[NetworkRun]
@@ -175,8 +180,7 @@ def _simulate(chain: Chain, out: Path, say: Say, clock: Clock) -> Measured:
     trimmed, before, after = _transistor(chain, out)
     clock.lap("transistor")
     say(f"{o.software_chips} mismatched chips in software")
-    twins = software_chips(design, lambda spec: _software_score(chain, spec), o.seed, o.software_chips)
-    write_table(twins, out / "montecarlo.csv")
+    twins = _twins(chain, out / "montecarlo")
     clock.lap("montecarlo")
     say(f"{o.chips} mismatched chips at transistor level, before and after calibration")
     raw, calibrated, chip_runs = _chips(chain, trimmed, out)
@@ -253,11 +257,22 @@ def on_grid(trace: Trace, layer: LayerRun) -> Array:
     return np.asarray(PchipInterpolator(trace.time, trace.voltage, axis=0)(grid))
 
 
-def _software_score(chain: Chain, spec: ModelSpec) -> tuple[float, float]:
-    """R2 of a chip's software twin, with the trained readout and with a refitted one."""
-    test = run_spec(spec, chain.test_inputs)
-    own = _refitted(chain, run_spec(spec, chain.refit_inputs).features)
-    return chain.score(test.prediction[:, 0]), chain.score(predict(test.features, own)[:, 0])
+def _twins(chain: Chain, out: Path) -> list[ChipRow]:
+    """Mismatched chips on the ode tier, each with the trained readout and with one refitted to it."""
+    o, split = chain.options, chain.split
+    if not o.software_chips:
+        return []
+    kept = len(chain.refit_inputs)
+    subject = DrivenNetwork(
+        Series(chain.test_inputs, split.test.targets[: len(chain.test_inputs)]),
+        o.burn_in,
+        Series(chain.refit_inputs, split.train.targets[-kept:]),
+        chain.plan.readout.ridge,
+    )
+    study = Study(subject, chain.design, one_place(chain.design), "ode", Variation(), o.seed)
+    sheet = datasheet("r2", {"r2": {"min": o.threshold}})
+    options = EngineOptions(samples=o.software_chips, workers=Workers(jobs=o.jobs), csv=True)
+    return rows_of(read_table(run_study(study, options, out, sheet).table))
 
 
 def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, NetworkRun, NetworkRun]:

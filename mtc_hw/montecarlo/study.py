@@ -74,6 +74,12 @@ class Place:
     design: MappedDesign
 
 
+def one_place(design: MappedDesign) -> tuple[Place]:
+    """The design at its own condition alone."""
+    own = design.technology
+    return (Place(Condition(own.corner, own.supply, own.temperature), design),)
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """Virtual chips of a design on one tier, at one condition or several."""
