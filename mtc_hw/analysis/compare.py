@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtc_hw.analysis.distances import coincidence_factor, van_rossum, victor_purpura, waveform_rmse
+from mtc_hw.analysis.profiles import isi_distance, spike_distance
 from mtc_hw.analysis.regimes import Regime, classify
 from mtc_hw.analysis.spikes import (
     THRESHOLD,
@@ -59,6 +60,8 @@ class Comparison:
     test_regime: Regime | None
     van_rossum: float
     victor_purpura: float
+    isi_distance: float
+    spike_distance: float
     coincidence: float | None  # Gamma
     waveform_rmse: float | None  # unit voltages; None: spike times alone were compared
     metrics: Metrics
@@ -83,7 +86,7 @@ def compare(
     threshold: float = THRESHOLD,
     metrics: Metrics = Metrics(),
 ) -> Comparison:
-    """Compares spike times (spikes,) of two runs of one neuron over `duration` tau_m.
+    """Compares spike times (spikes,) of two runs of one neuron from 0 to `duration` tau_m.
 
     `stimulus` is needed to name the regimes, `final_voltages` of (reference, test) to know a block: one
     that stays above the spikes' `threshold`. Raises DataError.
@@ -111,6 +114,8 @@ def compare(
         test_regime=regimes[1],
         van_rossum=van_rossum(one, two, metrics.van_rossum_tau),
         victor_purpura=victor_purpura(one, two, metrics.victor_purpura_cost),
+        isi_distance=isi_distance(one, two, 0.0, duration),
+        spike_distance=spike_distance(one, two, 0.0, duration),
         coincidence=coincidence_factor(one, two, duration, metrics.coincidence_window),
         waveform_rmse=None,
         metrics=metrics,

@@ -21,6 +21,7 @@ def test_a_train_compared_with_itself_differs_in_nothing():
     found = compare(BURSTING, BURSTING, 6000.0, stimulus=STEADY)
     assert found.paired and found.same_regime
     assert (found.worst_error, found.median_error, found.van_rossum, found.victor_purpura) == (0.0, 0.0, 0.0, 0.0)
+    assert (found.isi_distance, found.spike_distance) == (0.0, 0.0)
     assert found.coincidence == pytest.approx(1.0)
     assert set(vars(found.differences).values()) == {0.0}
 
@@ -121,6 +122,8 @@ def test_a_lower_current_shows_in_every_measure():
     found = compare_traces(one, two, stimulus=tonic.stimulus)
     assert found.differences.interval_mean > 0.05
     assert found.van_rossum > 0.5 and found.victor_purpura > 0.5 and found.waveform_rmse > 0.5
+    assert found.isi_distance == pytest.approx(found.differences.interval_mean, rel=0.3)
+    assert found.spike_distance > 0.05
     assert found.coincidence < 0.9
 
 
@@ -129,7 +132,8 @@ def test_a_lower_current_shows_in_every_measure():
     [
         ([2.0, 1.0], [], 10.0, r"reference spike times\[1\] is 1, not after 2; sort the times"),
         ([], [np.nan], 10.0, r"test spike times\[0\] is nan; every time must be finite"),
-        ([1.0], [1.0], 0.0, "duration is 0.0; it must be finite and > 0"),
+        ([1.0], [1.0], 0.0, "the recording is from 0 to 0; it must begin before it ends"),
+        ([1.0], [1.0, 11.0], 10.0, "spikes from 1 to 11 lie outside the recording, 0 to 10"),
     ],
 )
 def test_trains_that_cannot_be_compared_are_refused(reference, test, duration, message):

@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtc_hw.analysis.distances import coincidence_factor, coincidences, van_rossum, victor_purpura, waveform_rmse
+from mtc_hw.analysis.distances import (
+    coincidence_factor,
+    coincidences,
+    coincident_pairs,
+    decayed_sums,
+    distance_matrix,
+    van_rossum,
+    victor_purpura,
+    waveform_rmse,
+)
 from mtc_hw.errors import DataError
 from mtc_hw.spec import Trace
 
@@ -61,6 +70,52 @@ def test_van_rossum_is_the_integral_of_the_filtered_trains():
     assert van_rossum(first, second, tau) ** 2 == pytest.approx(integral, rel=1e-3)
 
 
+def test_van_rossum_keeps_its_digits_for_trains_that_are_almost_equal():
+    train = np.array([1.0, 50.0, 130.0])
+    for dt in (1e-3, 1e-6, 1e-9):
+        moved = train + dt
+        gaps = moved - train
+        # Far apart, each spike and its own copy: 1 - exp(-dt / tau) a pair.
+        assert van_rossum(train, moved, 1.0) ** 2 == pytest.approx(-np.expm1(-gaps).sum(), rel=1e-12)
+
+
+@given(values=st.lists(st.floats(-5.0, 5.0), max_size=40), gap=st.floats(0.0, 300.0))
+@LAW
+def test_decayed_sums_are_their_recursion(values, gap):
+    gaps = gap * (np.arange(len(values)) % 3)
+    expected, last = [], 0.0
+    for value, own in zip(values, gaps, strict=True):
+        last = value + np.exp(-own) * last
+        expected.append(last)
+    assert decayed_sums(np.array(values), gaps) == pytest.approx(np.array(expected), abs=1e-12)
+
+
+def random_trains(count: int, end: float) -> list[np.ndarray]:
+    """Every third on a coarse grid, so that spikes coincide; some of no spikes, and some of one."""
+    rng = np.random.default_rng(count)
+    sizes = rng.choice([0, 1, 1, 2, 5, 10, 30], count)
+    found = [np.sort(rng.uniform(0.0, end, size)) for size in sizes]
+    return [np.unique(train.round()) if index % 3 == 0 else train for index, train in enumerate(found)]
+
+
+def test_van_rossum_and_victor_purpura_are_what_elephant_finds():
+    """Over 1,600 pairs. Elephant's van Rossum distance is ours times root two: it divides by tau / 2."""
+    import elephant.spike_train_dissimilarity as elephant
+    import neo
+    import quantities as pq
+
+    trains = random_trains(40, 100.0)
+    theirs = [neo.SpikeTrain(train * pq.s, t_stop=100.0) for train in trains]
+    for tau in (0.5, 5.0, 200.0):
+        found = distance_matrix(trains, lambda a, b, tau=tau: van_rossum(a, b, tau))
+        expected = elephant.van_rossum_distance(theirs, time_constant=tau * pq.s) / np.sqrt(2.0)
+        assert found == pytest.approx(expected, rel=0.0, abs=1e-9)
+    for cost in (0.0, 0.05, 0.7):
+        found = distance_matrix(trains, lambda a, b, cost=cost: victor_purpura(a, b, cost))
+        expected = elephant.victor_purpura_distance(theirs, cost_factor=cost * pq.Hz)
+        assert found == pytest.approx(expected, rel=0.0, abs=1e-9)
+
+
 @given(train=trains, dt=st.floats(0.0, 0.01))
 @LAW
 def test_victor_purpura_of_a_small_shift_is_its_cost_per_spike(train, dt):
@@ -102,6 +157,43 @@ def test_a_spike_coincides_with_one_other_at_most():
     assert coincidences([], [1.0], 2.0) == 0
 
 
+quarters = st.lists(st.integers(0, 60).map(lambda n: n / 4.0), unique=True, max_size=14).map(sorted)
+
+
+@given(one=quarters, two=quarters, window=st.integers(0, 12).map(lambda n: n / 4.0))
+@settings(max_examples=300, deadline=None)
+def test_coincidences_are_those_of_a_walk_along_both_trains(one, two, window):
+    pairs, i, j = [], 0, 0
+    while i < len(one) and j < len(two):
+        if abs(one[i] - two[j]) <= window:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif one[i] < two[j]:
+            i += 1
+        else:
+            j += 1
+    assert coincidences(one, two, window) == len(pairs)
+    found = list(zip(*(each.tolist() for each in coincident_pairs(one, two, window)), strict=True))
+    assert found == pairs
+
+
+@given(one=quarters, two=quarters, window=st.integers(0, 12).map(lambda n: n / 4.0))
+@LAW
+def test_gamma_is_its_published_formula(one, two, window):
+    """That of Jolivet et al. 2008, with the coincidences counted as the greatest matching that networkx finds."""
+    from networkx import Graph
+    from networkx.algorithms.bipartite import maximum_matching
+
+    duration, rate = 16.0, len(two) / 16.0
+    if not one + two or 2.0 * rate * window >= 1.0:
+        assert coincidence_factor(one, two, duration, window) is None
+        return
+    graph = Graph([(("r", a), ("t", b)) for a in one for b in two if abs(a - b) <= window])
+    matched = len(maximum_matching(graph, [node for node in graph if node[0] == "r"])) // 2
+    expected = (matched - 2.0 * rate * window * len(one)) / (0.5 * (len(one) + len(two))) / (1 - 2 * rate * window)
+    assert coincidence_factor(one, two, duration, window) == pytest.approx(expected, abs=1e-9)
+
+
 @given(train=trains.filter(bool))
 @LAW
 def test_gamma_of_equal_trains_is_one(train):
@@ -124,6 +216,20 @@ def test_gamma_is_not_defined_for_empty_trains_or_for_certain_coincidence():
     assert coincidence_factor([], [], 100.0, 2.0) is None
     assert coincidence_factor([1.0], np.arange(100.0), 100.0, 2.0) is None
     assert coincidence_factor([1.0], [], 100.0, 2.0) == 0.0
+
+
+def test_a_matrix_holds_every_pair_in_both_orders():
+    given_trains = [[1.0, 2.0], [], [2.0, 9.0, 11.0]]
+    found = distance_matrix(given_trains, lambda a, b: coincidence_factor(a, b, 20.0, 0.5))
+    assert found.shape == (3, 3)
+    for i, one in enumerate(given_trains):
+        for j, two in enumerate(given_trains):
+            expected = coincidence_factor(one, two, 20.0, 0.5)
+            assert np.isnan(found[i, j]) if expected is None else found[i, j] == expected
+    assert found[0, 2] != found[2, 0]
+    assert distance_matrix([], lambda a, b: 0.0).shape == (0, 0)
+    with pytest.raises(DataError, match=r"^spike times of train 1\[1\] is 1, not after 2; sort the times$"):
+        distance_matrix([[1.0], [2.0, 1.0]], lambda a, b: 0.0)
 
 
 def trace(time, *voltages) -> Trace:
