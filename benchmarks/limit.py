@@ -7,7 +7,7 @@ from contest import Contestant
 from problem import Problem
 from torch import Tensor
 
-from mtc_hw.model.emit import I64, Code, Emitter, vector_width
+from mtc_hw.formula.emit import I64, Code, Emitter, vector_width
 from mtc_hw.model.kernel import paged
 from mtc_hw.model.record import Formula, Recipe, forward_formula
 

@@ -11,8 +11,7 @@ from contest import Contestant
 from problem import SEEDS, Problem, driven
 from torch import Tensor
 
-from mtc_hw.model.adjoint import topological
-from mtc_hw.model.algebra import Node
+from mtc_hw.formula.node import Node, topological
 from mtc_hw.model.record import Recipe, Recording, record
 from mtc_hw.spec import ELEMENTS
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from mtc_hw.model.adjoint import topological
-from mtc_hw.model.algebra import Node, clamp, detach, exp, kept, rise, spike, tanh, where
-from mtc_hw.model.emit import I64, Emitter, vector_width
-from mtc_hw.model.lower import Lowering
+from mtc_hw.formula.emit import I64, Emitter, vector_width
+from mtc_hw.formula.lower import Lowering
+from mtc_hw.formula.node import Node, topological
+from mtc_hw.model.algebra import clamp, detach, exp, kept, rise, spike, tanh, where
 
 Name = tuple[str, int]
 Array = NDArray[np.float64]

@@ -30,6 +30,7 @@ LAYERS = [
         "course",
         "calibration_plan",
         "spice_lines",
+        "formula",
     ],
     ["hardware"],
     ["netlist"],

@@ -9,7 +9,7 @@ from mtc_hw.analysis.equilibria import current_ranges, equilibria
 from mtc_hw.analysis.excitability import windows
 from mtc_hw.analysis.firing import SUSTAINED, Firing, fire, repeat, showing_time
 from mtc_hw.errors import SpecError
-from mtc_hw.simulate.rk4 import Holds
+from mtc_hw.simulate.ensemble import Holds
 from mtc_hw.spec import Array, Neurons
 
 NUDGE = 0.01  # unit voltages off the resting equilibrium, so that an unstable one is left
@@ -84,7 +84,7 @@ def _persistence(firing: Firing) -> tuple[bool, int]:
 
 
 def resting(neuron: Neurons, current: Array) -> Array:
-    """State (4, P), as `integrate_together` wants it, beside the lowest equilibrium at each current (P,)."""
+    """State (4, P), as `integrate_many` wants it, beside the lowest equilibrium at each current (P,)."""
     lowest = np.array([found[0] for found in equilibria(repeat(neuron, current.size), current)])
     return np.concatenate([lowest + neuron.offset, lowest[None] + NUDGE])
 

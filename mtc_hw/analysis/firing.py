@@ -1,18 +1,17 @@
-"""What many neurons do, each with its own current: spike trains and regimes by `simulate.rk4`."""
+"""What many neurons do, each with its own current: spike trains and regimes by `simulate.ensemble`."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mtc_hw.analysis.regimes import Regime, classify
 from mtc_hw.analysis.spikes import THRESHOLD, burst_statistics, spike_times
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Initial, Stimulus
-from mtc_hw.simulate.rk4 import Holds, integrate_together, step_of
+from mtc_hw.simulate.ensemble import Holds, integrate_many, step_of
+from mtc_hw.simulate.ensemble_flow import select
 from mtc_hw.spec import Array, Neurons
 
 BLOCK = 2e7  # voltages kept at once, 160 MB
@@ -45,20 +44,13 @@ class Firing:
         return 1.0 / float(np.mean(intervals[intervals.size // 2 :]))
 
 
-def select(neurons: Neurons, index: ArrayLike) -> Neurons:
-    """The neurons at `index` (M,), in that order, repeated where it repeats."""
-    chosen = np.asarray(index, dtype=np.intp)
-    arrays = ("alpha", "delta", "tau", "leak", "rest", "offset")
-    return dataclasses.replace(neurons, **{name: getattr(neurons, name)[..., chosen] for name in arrays})
-
-
 def repeat(neurons: Neurons, count: int) -> Neurons:
     """A neuron `count` times."""
     return select(neurons, np.zeros(count, dtype=np.intp))
 
 
 def started(initial: Initial, count: int) -> Array:
-    """The state (4, N) of `integrate_together` for neurons that start alike."""
+    """The state (4, N) of `integrate_many` for neurons that start alike."""
     fast = initial.voltage if initial.fast is None else initial.fast
     return np.repeat(np.array([[fast], [initial.slow], [initial.ultraslow], [initial.voltage]]), count, axis=1)
 
@@ -71,15 +63,16 @@ def showing_time(neurons: Neurons) -> float:
 
 
 def fire(neurons: Neurons, holds: Holds, duration: float, start: Array) -> tuple[Firing, ...]:
-    """Runs each neuron and names its regime. `start` (4, N) as in `integrate_together`. Raises SpecError."""
+    """Runs each neuron and names its regime. `start` (4, N) as in `integrate_many`. Raises SpecError."""
     if not (isfinite(duration) and duration > 0.0):
         raise SpecError(f"duration is {duration}; it must be finite and > 0")
-    block = max(1, int(BLOCK * step_of(neurons) / duration))
+    step = step_of(neurons)
+    block = max(1, int(BLOCK * step / duration))
     firings: list[Firing] = []
     for first in range(0, neurons.count, block):
         part = np.arange(first, min(first + block, neurons.count))
         held = Holds(holds.starts, holds.levels[:, part])
-        trace = integrate_together(select(neurons, part), held, duration, start[:, part])
+        trace = integrate_many(select(neurons, part), held, duration, start[:, part], step=step)
         columns = zip(trace.voltage.T, held.levels.T, strict=True)
         firings += [_firing(trace.time, voltage, holds.starts, levels) for voltage, levels in columns]
     return tuple(firings)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from mtc_hw.analysis.equilibria import behaviours, rests
 from mtc_hw.analysis.fi_curve import spiking_starts
-from mtc_hw.analysis.firing import SUSTAINED, Firing, fire, repeat, select, showing_time, started
+from mtc_hw.analysis.firing import SUSTAINED, Firing, fire, repeat, showing_time, started
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import NeuronFile
-from mtc_hw.simulate.rk4 import Holds
+from mtc_hw.simulate.ensemble import Holds
+from mtc_hw.simulate.ensemble_flow import select
 from mtc_hw.spec import ELEMENTS, FILTERS, Array, Neurons
 
 PARAMETERS = (

@@ -17,8 +17,8 @@ from mtc_hw.analysis.regimes import classify
 from mtc_hw.analysis.spikes import burst_statistics, spike_times
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import NeuronFile
+from mtc_hw.simulate.ensemble import Holds
 from mtc_hw.simulate.ode import integrate
-from mtc_hw.simulate.rk4 import Holds
 from mtc_hw.spec import Array, Neurons
 
 TOLERANCE = 0.05  # relative, of an interval or a period

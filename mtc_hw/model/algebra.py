@@ -4,11 +4,13 @@ One step function thus serves as float64 reference, as autograd fallback and, re
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor
+
+from mtc_hw.formula import node as formula
+from mtc_hw.formula.node import Node, node
 
 Value: TypeAlias = Any
 """A Tensor, a Node, or a float that both take as constant."""
@@ -19,85 +21,24 @@ SHARPNESS = 2.0  # of the arctangent, snnTorch's default
 STEEPNESS, HEIGHT = 5.0, 0.4  # of SLAYER's exponential, as in Baronig et al. 2025
 
 
-@dataclass(frozen=True, eq=False)
-class Node:
-    """One operation of a recorded formula; equal only to itself."""
-
-    op: str
-    args: tuple["Node", ...] = ()
-    value: Any = None  # the number of a constant, the name of an input, the kind of a surrogate
-
-    def __add__(self, other: "Node | float") -> "Node":
-        return _plus(self, other)
-
-    def __radd__(self, other: float) -> "Node":
-        return _plus(self, other)
-
-    def __sub__(self, other: "Node | float") -> "Node":
-        return self if _is(other, 0.0) else Node("sub", (self, node(other)))
-
-    def __rsub__(self, other: float) -> "Node":
-        return -self if other == 0.0 else Node("sub", (node(other), self))
-
-    def __mul__(self, other: "Node | float") -> "Node":
-        return _times(self, other)
-
-    def __rmul__(self, other: float) -> "Node":
-        return _times(self, other)
-
-    def __neg__(self) -> "Node":
-        return Node("const", value=-self.value) if self.op == "const" else Node("sub", (node(0.0), self))
-
-    def __truediv__(self, other: "Node | float") -> "Node":
-        return self * Node("reciprocal", (other,)) if isinstance(other, Node) else self * (1.0 / other)
-
-    def __rtruediv__(self, other: float) -> "Node":
-        return other * Node("reciprocal", (self,))
-
-
-def node(x: Node | float) -> Node:
-    """A number as a constant."""
-    return x if isinstance(x, Node) else Node("const", value=float(x))
-
-
-def _is(x: Node | float, number: float) -> bool:
-    return (x.op == "const" and x.value == number) if isinstance(x, Node) else x == number
-
-
-def _plus(a: Node, b: Node | float) -> Node:
-    if _is(b, 0.0):
-        return a
-    return node(b) if _is(a, 0.0) else Node("add", (a, node(b)))
-
-
-def _times(a: Node, b: Node | float) -> Node:
-    for x, y in ((a, b), (node(b), a)):
-        if _is(x, 0.0) or _is(y, 1.0):
-            return x
-    return Node("mul", (a, node(b)))
-
-
 def tanh(x: Value) -> Value:
-    return Node("tanh", (x,)) if isinstance(x, Node) else torch.tanh(x)
+    return formula.tanh(x) if isinstance(x, Node) else torch.tanh(x)
 
 
 def exp(x: Value) -> Value:
-    return Node("exp", (x,)) if isinstance(x, Node) else torch.exp(x)
+    return formula.exp(x) if isinstance(x, Node) else torch.exp(x)
 
 
 def where(above: Value, level: float, this: Value, other: Value) -> Value:
     """`this` where above >= level, `other` elsewhere."""
     if isinstance(above, Node):
-        return Node("where", (above, node(level), node(this), node(other)))
+        return formula.where(above, level, this, other)
     return torch.where(above >= level, this, other)
 
 
 def clamp(x: Value, low: float, high: float = math.inf) -> Value:
     """x within the bounds; the gradient passes only where x is inside."""
-    if not isinstance(x, Node):
-        return torch.clamp(x, low, high)
-    lifted = Node("max", (x, node(low)))
-    return lifted if high == math.inf else Node("min", (lifted, node(high)))
+    return formula.clamp(x, low, high) if isinstance(x, Node) else torch.clamp(x, low, high)
 
 
 def rise(z: Value, distance: Value) -> Value:

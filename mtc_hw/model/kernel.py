@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from mtc_hw.formula.emit import Code, vector_width
 from mtc_hw.model.algebra import Value
-from mtc_hw.model.emit import Code, vector_width
 from mtc_hw.model.loops import Entry, Kernel, compiled
 from mtc_hw.model.program import Program, Unrolled, shares
 from mtc_hw.model.record import Recipe

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from llvmlite import ir
 
-from mtc_hw.model.adjoint import topological
-from mtc_hw.model.emit import BLOCK, FLAGS, I64, Code, Emitter, vector_width
+from mtc_hw.formula.emit import BLOCK, FLAGS, I64, Code, Emitter, vector_width
+from mtc_hw.formula.node import topological
 from mtc_hw.model.record import Formula, Name, Recipe, adjoint, forward_formula
 
 

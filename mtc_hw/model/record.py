@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from mtc_hw.model.adjoint import pull_back, topological
-from mtc_hw.model.algebra import Node, Value, node
-from mtc_hw.model.lower import Lowering
+from mtc_hw.formula.lower import Lowering
+from mtc_hw.formula.node import Node, node, topological
+from mtc_hw.model.adjoint import pull_back
+from mtc_hw.model.algebra import Value
 from mtc_hw.model.program import Program
 
 Name = tuple[str, int]

@@ -10,9 +10,11 @@ from formulas import OPERATIONS, POINTS, Array, X, Y, evaluated, named, tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtc_hw.model.adjoint import phi1, psi, pull_back, topological
-from mtc_hw.model.algebra import Node, clamp, exp, kept, node, tanh, where
-from mtc_hw.model.lower import Lowering
+from mtc_hw.formula.lower import Lowering
+from mtc_hw.formula.node import Node, node, topological
+from mtc_hw.formula.series import phi1
+from mtc_hw.model.adjoint import psi, pull_back
+from mtc_hw.model.algebra import clamp, exp, kept, tanh, where
 
 Operation = Callable[[Any, Any], Any]
 Z = np.linspace(-3.0, 3.0, 4001)

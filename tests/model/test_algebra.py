@@ -7,20 +7,8 @@ import pytest
 import torch
 from formulas import OPERATIONS, named, recorded, tensors
 
-from mtc_hw.model.algebra import (
-    Node,
-    Surrogate,
-    clamp,
-    detach,
-    exp,
-    kept,
-    node,
-    rise,
-    spike,
-    surrogate_slope,
-    tanh,
-    where,
-)
+from mtc_hw.formula.node import Node, node
+from mtc_hw.model.algebra import Surrogate, clamp, detach, exp, kept, rise, spike, surrogate_slope, tanh, where
 
 SURROGATES: tuple[Surrogate, ...] = ("arctangent", "slayer", "boxcar")
 X = torch.linspace(-3, 3, 25, dtype=torch.float64)

@@ -10,7 +10,7 @@ import torch
 from kernel_calls import BATCH, RELU, Case, Problem, assert_equal_to_reference, far, gradients, normal
 from torch import Tensor
 
-from mtc_hw.model.emit import BLOCK, vector_width
+from mtc_hw.formula.emit import BLOCK, vector_width
 from mtc_hw.model.kernel import Buffers, padded_lanes, supported
 from mtc_hw.model.mtc import TENSORS, Parameters, coefficients, dynamics, parameters
 from mtc_hw.model.program import Program

@@ -8,8 +8,8 @@ import pytest
 import torch
 from formulas import evaluated
 
-from mtc_hw.model.adjoint import topological
-from mtc_hw.model.algebra import Node, Value
+from mtc_hw.formula.node import Node, topological
+from mtc_hw.model.algebra import Value
 from mtc_hw.model.mtc import Integrator, coefficients, dynamics, parameters
 from mtc_hw.model.program import Output, Program, unrolled
 from mtc_hw.model.record import Recipe, adjoint, forward_formula, record

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from formulas import OPERATIONS, POINTS, X, Y, evaluated, machine, named
 
-from mtc_hw.model.adjoint import phi1, psi
-from mtc_hw.model.algebra import Node, exp, tanh
-from mtc_hw.model.emit import I64, Emitter, vector_width
-from mtc_hw.model.lower import Lowering
+from mtc_hw.formula.emit import I64, Emitter, vector_width
+from mtc_hw.formula.lower import Lowering
+from mtc_hw.formula.node import Node
+from mtc_hw.formula.series import phi1
+from mtc_hw.model.adjoint import psi
+from mtc_hw.model.algebra import exp, tanh
 
 V, U = named(*X), named(*Y)
 DRAWS = np.random.default_rng(0).normal(size=(2, 1000)).astype(np.float32)

@@ -7,11 +7,9 @@ quotients that are ready together share one division.
 import math
 from collections.abc import Mapping
 
-from mtc_hw.model.adjoint import phi1, topological
-from mtc_hw.model.algebra import Node
-
-SATURATED = 15.25
-"""|x| beyond which tanh(x - d) is that at this x, so that |d| <= 6.5 and a shared division find room."""
+from mtc_hw.formula.node import Node, topological
+from mtc_hw.formula.precision import FLOAT32, Precision
+from mtc_hw.formula.series import phi1
 
 LOG2E = math.log2(math.e)
 
@@ -19,7 +17,8 @@ LOG2E = math.log2(math.e)
 class Lowering:
     """Canonical machine operations for recorded ones: in one lowering, equal operations are the same node."""
 
-    def __init__(self, replaced: Mapping[Node, Node]) -> None:
+    def __init__(self, replaced: Mapping[Node, Node], precision: Precision = FLOAT32) -> None:
+        self.precision = precision
         self._done: dict[Node, Node] = {}
         self._replaced = replaced  # recorded node: recorded node that has its value
         self._made: dict[tuple[object, ...], Node] = {}
@@ -41,7 +40,9 @@ class Lowering:
             case "tanh":
                 return self._tanh(self._lower(n.args[0]))
             case "exp":
-                return self._power(self._lower(n.args[0]), LOG2E, 87.0)
+                return self._power(self._lower(n.args[0]), LOG2E, self.precision.largest)
+            case "phi1" | "rise" if self.precision is not FLOAT32:
+                raise AssertionError(f"{n.op} is a polynomial for float32 only")
             case "phi1":
                 return self._lower(phi1(n.args[0]))
             case "rise":
@@ -57,9 +58,10 @@ class Lowering:
         voltage, shift = x, None
         if x.op == "sub" and self.is_fixed(x.args[1]) and not self.is_fixed(x.args[0]):
             voltage, shift = x.args
-        power = self._power(voltage, 2 * LOG2E, SATURATED)
+        saturated = self.precision.saturated
+        power = self._power(voltage, 2 * LOG2E, saturated)
         if shift is not None:
-            power = self._make("mul", power, self._power(shift, -2 * LOG2E, 2 * SATURATED))
+            power = self._make("mul", power, self._power(shift, -2 * LOG2E, 2 * saturated))
         inverse = self._make("reciprocal", self._make("add", power, self._number(1.0)), value="bounded")
         return self._make("sub", self._number(1.0), self._make("mul", inverse, self._number(2.0)))
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from formulas import OPERATIONS, POINTS, X, Y, evaluated, machine, named
 
-from mtc_hw.model.adjoint import topological
-from mtc_hw.model.algebra import Node, exp, kept, tanh, where
-from mtc_hw.model.lower import Lowering
+from mtc_hw.formula.lower import Lowering
+from mtc_hw.formula.node import Node, topological
+from mtc_hw.model.algebra import exp, kept, tanh, where
 
 MACHINE = {"const", "input", "add", "sub", "mul", "reciprocal", "max", "min", "where", "exp2"}
 V, U = named(*X), named(*Y)

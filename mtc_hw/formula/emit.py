@@ -1,4 +1,4 @@
-"""Machine code for a formula that repeats over rows, steps and neurons, through LLVM. float32, vector by vector.
+"""Machine code for a formula that repeats over rows, steps and neurons, through LLVM, vector by vector.
 
 Needs no compiler on the user's machine: llvmlite is LLVM itself.
 """
@@ -11,25 +11,20 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from mtc_hw.model.adjoint import topological
-from mtc_hw.model.algebra import Node
+from mtc_hw.formula.node import Node, topological
+from mtc_hw.formula.precision import FLOAT32, Precision
 
 BLOCK = 128
 """Neurons that a pass over time takes together: few enough for the first-level cache."""
 
-F32, I32, I64, POINTER = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.PointerType()
-WORD = 4  # bytes of a float32
+F32, F64, I32, I64, POINTER = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64), ir.PointerType()
 LINE = 64  # bytes of a cache line
 PAGE = 4096  # bytes
 
 # Without reassoc: results would differ from one processor to the next, and rounding by a large number would vanish.
 FLAGS = ("nnan", "ninf", "nsz", "contract")
-
-ROUND = 1.5 * 2.0**23
-"""A float32 that large holds whole numbers only, so adding it rounds."""
-
-POWERS = (1.0000000717, 6.9314696695e-1, 2.4022119736e-1, 5.5507134659e-2, 9.6755408366e-3, 1.3276409797e-3)
-"""2^f on [-1/2, 1/2] to 7.5e-8, relative: Lawson's iteration on 400 Chebyshev nodes."""
+UNSURE = ("nsz", "contract")
+"""For numbers that may not be finite: these then stay so."""
 
 
 CYCLES = {"input": 0, "const": 0, "max": 2, "min": 2, "where": 4, "exp2": 40, "reciprocal": 14}
@@ -51,9 +46,10 @@ def _breadth_first(roots: list[Node], known: Container[Node]) -> list[Node]:
 class Emitter:
     """One function `kernel(first row, last row, table)`, being written."""
 
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-        self.vector = ir.VectorType(F32, lanes)
+    def __init__(self, lanes: int, precision: Precision = FLOAT32, flags: tuple[str, ...] = FLAGS) -> None:
+        self.lanes, self.precision, self.flags = lanes, precision, flags
+        self.real = F32 if precision is FLOAT32 else F64
+        self.vector = ir.VectorType(self.real, lanes)
         self.module = ir.Module("layer")
         kind = ir.FunctionType(ir.VoidType(), (I64, I64, POINTER))
         self.function = ir.Function(self.module, kind, "kernel")
@@ -69,14 +65,14 @@ class Emitter:
         """A pointer of the table."""
         return self.build.inttoptr(self.entry(index), POINTER)
 
-    def room(self, floats: int) -> ir.Value:
+    def room(self, numbers: int) -> ir.Value:
         """Memory of a call's own, on the stack.
 
         It begins at a page, and with it what the registers do not hold: elsewhere, by chance, that would straddle two
         cache lines, and a load may seem, by the last 12 bits of its address, to wait for a store before it.
         """
         with self.build.goto_entry_block():
-            room = self.build.alloca(ir.ArrayType(F32, floats))
+            room = self.build.alloca(ir.ArrayType(self.real, numbers))
             room.align = PAGE
             # llvmlite's alloca has a type of its own.
             return self.build.inttoptr(self.build.ptrtoint(room, I64), POINTER)
@@ -106,26 +102,26 @@ class Emitter:
             values = [I64(factor) if isinstance(factor, int) else factor for factor in factors]
             product = values[0] if len(values) == 1 else self.build.mul(*values)
             total = self.build.add(total, product)
-        return self.build.gep(pointer, [total], source_etype=F32)
+        return self.build.gep(pointer, [total], source_etype=self.real)
 
     def load(self, pointer: ir.Value) -> ir.Value:
-        return self.build.load(pointer, typ=self.vector, align=WORD)
+        return self.build.load(pointer, typ=self.vector, align=self.precision.word)
 
     def store(self, value: ir.Value, pointer: ir.Value) -> None:
-        self.build.store(value, pointer, align=WORD)
+        self.build.store(value, pointer, align=self.precision.word)
 
     def fetch(self, pointer: ir.Value, write: bool = False) -> None:
         """Ask for the memory of a vector that is read or written later."""
         kind = ir.FunctionType(ir.VoidType(), (POINTER, I32, I32, I32))
         name = "llvm.prefetch.p0"
         function = self.module.globals.get(name) or ir.Function(self.module, kind, name)
-        for line in range(0, self.lanes * WORD, LINE):
-            moved = self.build.gep(pointer, [I64(line // WORD)], source_etype=F32)
+        for line in range(0, self.lanes * self.precision.word, LINE):
+            moved = self.build.gep(pointer, [I64(line // self.precision.word)], source_etype=self.real)
             self.build.call(function, (moved, I32(int(write)), I32(3), I32(1)))  # keep close, data
 
     def everywhere(self, pointer: ir.Value) -> ir.Value:
         """The number at a pointer in every lane."""
-        number = self.build.load(pointer, typ=F32)
+        number = self.build.load(pointer, typ=self.real)
         single = self.build.insert_element(ir.Constant(self.vector, ir.Undefined), number, I32(0))
         mask = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.build.shuffle_vector(single, ir.Constant(self.vector, ir.Undefined), mask)
@@ -148,40 +144,52 @@ class Emitter:
             case "const":
                 return self.number(n.value)
             case "add":
-                return b.fadd(*args, flags=FLAGS)
+                return b.fadd(*args, flags=self.flags)
             case "sub":
-                return b.fsub(*args, flags=FLAGS)
+                return b.fsub(*args, flags=self.flags)
             case "mul":
-                return b.fmul(*args, flags=FLAGS)
+                return b.fmul(*args, flags=self.flags)
             case "reciprocal":
-                return b.fdiv(self.number(1.0), args[0], flags=FLAGS)
+                return b.fdiv(self.number(1.0), args[0], flags=self.flags)
             case "max":
-                return b.select(b.fcmp_ordered(">", args[0], args[1], flags=FLAGS), args[0], args[1])
+                return b.select(b.fcmp_ordered(">", args[0], args[1], flags=self.flags), args[0], args[1])
             case "min":
-                return b.select(b.fcmp_ordered("<", args[0], args[1], flags=FLAGS), args[0], args[1])
+                return b.select(b.fcmp_ordered("<", args[0], args[1], flags=self.flags), args[0], args[1])
             case "where":
-                return b.select(b.fcmp_ordered(">=", args[0], args[1], flags=FLAGS), args[2], args[3])
+                return b.select(b.fcmp_ordered(">=", args[0], args[1], flags=self.flags), args[2], args[3])
             case "exp2":
                 return self._exp2(args[0], n.value)
         raise AssertionError(f"no instruction for {n.op}")
 
     def _exp2(self, x: ir.Value, scale: float) -> ir.Value:
-        """2^(scale x) for |scale x| <= 126: a polynomial of the fraction, the whole part added to its exponent."""
-        b, whole = self.build, ir.VectorType(I32, self.lanes)
+        """2^(scale x) for |x| <= largest: a polynomial of the fraction, the whole part added to its exponent."""
+        b, p, flags = self.build, self.precision, self.flags
+        whole = ir.VectorType(ir.IntType(8 * p.word), self.lanes)
         scaled = b.fmul(x, self.number(scale), flags=("contract",))
-        shifted = b.fadd(scaled, self.number(ROUND), flags=("contract",))
-        fraction = b.fsub(scaled, b.fsub(shifted, self.number(ROUND)), flags=("contract",))
+        shifted = b.fadd(scaled, self.number(p.whole), flags=("contract",))
+        rounded = b.fsub(shifted, self.number(p.whole), flags=("contract",))
+        if p is FLOAT32:
+            fraction = b.fsub(scaled, rounded, flags=("contract",))
+        else:
+            # Rounded once: the fraction of a large product would be off by many units in the last place.
+            fraction = self._fused(x, self.number(scale), b.fneg(rounded))
         # Estrin's scheme, whose sums wait less for one another; the largest term last, for the last digit.
-        first, *terms = [self.number(each) for each in POWERS]
+        first, *terms = [self.number(each) for each in p.powers]
         power = fraction
         while len(terms) > 1:
             pairs = zip(terms[::2], terms[1::2], strict=False)
             odd = terms[-1:] if len(terms) % 2 else []
-            terms = [b.fadd(b.fmul(high, power, flags=FLAGS), low, flags=FLAGS) for low, high in pairs] + odd
-            power = b.fmul(power, power, flags=FLAGS)
-        result = b.fadd(b.fmul(terms[0], fraction, flags=FLAGS), first, flags=FLAGS)
-        exponent = b.shl(b.bitcast(shifted, whole), ir.Constant(whole, [23] * self.lanes))
+            terms = [b.fadd(b.fmul(high, power, flags=flags), low, flags=flags) for low, high in pairs] + odd
+            power = b.fmul(power, power, flags=flags)
+        result = b.fadd(b.fmul(terms[0], fraction, flags=flags), first, flags=flags)
+        exponent = b.shl(b.bitcast(shifted, whole), ir.Constant(whole, [p.mantissa] * self.lanes))
         return b.bitcast(b.add(b.bitcast(result, whole), exponent), self.vector)
+
+    def _fused(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+        """a b + c, rounded once where the processor can."""
+        name = f"llvm.fmuladd.v{self.lanes}f{8 * self.precision.word}"
+        kind = ir.FunctionType(self.vector, (self.vector,) * 3)
+        return self.build.call(self.module.globals.get(name) or ir.Function(self.module, kind, name), (a, b, c))
 
     def finish(self) -> "Code":
         self.build.ret_void()
@@ -214,6 +222,6 @@ llvm.initialize_native_asmprinter()
 FEATURES: str = llvm.get_host_cpu_features().flatten()
 
 
-def vector_width() -> int:
-    """float32 in a vector of this processor."""
-    return 16 if "+avx512f" in FEATURES else 8 if "+avx" in FEATURES else 4
+def vector_width(precision: Precision = FLOAT32) -> int:
+    """Numbers in a vector of this processor."""
+    return (64 if "+avx512f" in FEATURES else 32 if "+avx" in FEATURES else 16) // precision.word
