@@ -12,11 +12,25 @@ SCALES = ("time", "v-sweep", "i-sweep")
 class Simulator(NgSpiceShared):  # type: ignore[misc]
     """NgSpiceShared that leaves the verdict to `judge`: PySpice takes any note on stderr for an error."""
 
+    declared = False  # whether this process has PySpice's declarations of the C API
+
     def __init__(self) -> None:
         self.ended = False
         super().__init__()
         self.command("set num_threads=1")
         self.command("set noaskquit")
+
+    def _load_library(self, verbose: bool) -> None:
+        """PySpice declares its C API every time, which cffi takes but once in a process."""
+        if Simulator.declared:
+            self._ngspice_shared = ffi.dlopen(self.library_path)
+        else:
+            super()._load_library(verbose)
+            Simulator.declared = True
+
+    def unload(self) -> None:
+        """A library that has ended answers no more; out of memory and loaded again it is as new."""
+        ffi.dlclose(self._ngspice_shared)
 
     @staticmethod
     def _send_char(message_c: Any, _id: int, user_data: Any) -> int:

@@ -8,13 +8,16 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
+from functools import partial
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 
 from mtc_hw.errors import SimulatorMissingError
 from mtc_hw.netlist.deck import Deck
-from mtc_hw.simulate.outcome import Outcome, judge
+from mtc_hw.simulate.outcome import Loss, Outcome, judge
 from mtc_hw.simulate.waveforms import Waveforms
 
 INSTALL = (
@@ -24,6 +27,7 @@ INSTALL = (
 # OpenMP in the BSIM4 code makes a small circuit up to a hundred times slower on a busy machine.
 INITIALISATION = "set num_threads=1\n"
 LARGEST_FILE = 2 << 30  # bytes
+MEMORY = 4 << 30  # bytes
 DRIVER = "ngspice"
 
 
@@ -42,40 +46,46 @@ def version() -> str:
     return found.group(1) if found else ""
 
 
-def run(deck: Deck, timeout: float) -> Outcome:
-    """Runs a deck in a process group of its own and kills the group when `timeout` seconds have passed."""
+def run(deck: Deck, timeout: float, memory: int = MEMORY) -> Outcome:
+    """Runs a deck in a process group of its own and kills the group when `timeout` seconds have passed.
+
+    The process may use `memory` bytes.
+    """
     program, start = executable(), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mtc_hw_") as name:
         folder = Path(name)
-        (folder / "deck.cir").write_text(deck.text, encoding="ascii")
-        (folder / "spinit").write_text(INITIALISATION)
-        command = [program, "-n", "-b", "-o", "log", "-r", "out.raw", "deck.cir"]
-        with (folder / "console").open("w") as console:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"HOME": name, "SPICE_SCRIPTS": name},
-                start_new_session=True,
-                preexec_fn=_limit_files,
-            )
-            try:
-                process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                seconds = time.perf_counter() - start
-                return Outcome(
-                    deck.name, deck.digest, "timeout", f"killed after {timeout:g} s", None, seconds, DRIVER
-                )
-            finally:
-                _kill(process)
-        if process.returncode < 0:
-            reason = f"ended by {signal.Signals(-process.returncode).name}"
-            return Outcome(deck.name, deck.digest, "crashed", reason, None, time.perf_counter() - start, DRIVER)
+        code = _run_in(folder, program, deck, timeout, memory)
+        seconds = time.perf_counter() - start
+        if code is None:
+            return Loss("timeout", f"killed after {timeout:g} s", seconds).of(deck, DRIVER)
+        if code < 0:
+            return Loss("killed", f"ended by {signal.Signals(-code).name}", seconds).of(deck, DRIVER)
         log = "\n".join(p.read_text(errors="replace") for p in (folder / "log", folder / "console") if p.exists())
         waveforms = read_raw(folder / "out.raw") if (folder / "out.raw").exists() else None
-    return judge(deck, waveforms, log, time.perf_counter() - start, DRIVER)
+    return judge(deck, waveforms, log, time.perf_counter() - start, DRIVER, memory)
+
+
+def _run_in(folder: Path, program: str, deck: Deck, timeout: float, memory: int) -> int | None:
+    """Exit code of ngspice; None when it took longer than `timeout`."""
+    (folder / "deck.cir").write_text(deck.text, encoding="ascii")
+    (folder / "spinit").write_text(INITIALISATION)
+    with (folder / "console").open("w") as console:
+        process = subprocess.Popen(
+            [program, "-n", "-b", "-o", "log", "-r", "out.raw", "deck.cir"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"HOME": str(folder), "SPICE_SCRIPTS": str(folder)},
+            start_new_session=True,
+            preexec_fn=partial(limit, memory, timeout),
+        )
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            _kill(process)
 
 
 def read_raw(path: Path) -> Waveforms | None:
@@ -100,8 +110,19 @@ def read_raw(path: Path) -> Waveforms | None:
     return Waveforms(values[names[0]], values) if points else None
 
 
-def _limit_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+def limit(memory: int, seconds: float | None = None) -> None:
+    """Bounds this process: bytes of memory, bytes of a file, and s of processor time, should nobody live to kill it.
+
+    A system that knows no limit on memory, such as macOS, runs without.
+    """
+    bounds = [(resource.RLIMIT_FSIZE, LARGEST_FILE), (resource.RLIMIT_DATA, memory)]
+    if seconds is not None:
+        bounds.append((resource.RLIMIT_CPU, ceil(seconds) + 1))
+    for which, most in bounds:
+        hard = resource.getrlimit(which)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(which, (most, most))
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

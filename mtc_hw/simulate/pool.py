@@ -1,27 +1,43 @@
-"""Many decks in parallel: spawned, replaceable workers with a time limit, by pebble's process pool."""
+"""Many decks or tasks in parallel: spawned, replaceable workers, each with limits, by pebble's process pool."""
 
 import dataclasses
 import os
+import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, TimeoutError
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from mtc_hw.errors import MtcError
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
-from mtc_hw.simulate.outcome import Outcome
+from mtc_hw.simulate.outcome import Loss, Outcome
+from mtc_hw.simulate.worker import (
+    BETWEEN_DECKS,
+    Limits,
+    Note,
+    perform,
+    run_serially,
+    settle,
+    take_note,
+)
 
+RECYCLE = 2000  # tasks after which a worker is replaced, whatever ngspice may leak
+AHEAD = 3  # tasks for each worker that wait or run: enough to keep it busy, few enough to keep this process small
 Driver = Literal["pyspice", "ngspice"]
-RECYCLE = 500  # runs after which a worker is replaced, whatever ngspice may leak
 Done = Callable[[Outcome], None]
+Context = TypeVar("Context")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 def processors() -> int:
@@ -36,11 +52,16 @@ class Workers:
 
     driver: Driver = "pyspice"
     jobs: int = 0  # 0: one per processor this process may use
-    timeout: float = 300.0  # s, each deck
+    timeout: float = 300.0  # s, each run of a deck
+    memory: int = ngspice.MEMORY  # bytes, each process
 
     @property
     def count(self) -> int:
         return self.jobs or processors()
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.driver, self.timeout, self.memory)
 
 
 class Runner(Protocol):
@@ -67,30 +88,103 @@ class _Context(SpawnContext):
     Process = _Process
 
 
+class Pool:
+    """Open workers: a Runner, and `each` for work that is more than a deck."""
+
+    def __init__(self, processes: ProcessPool, workers: Workers, home: str) -> None:
+        self._processes, self._workers, self._home = processes, workers, home
+        self._died = False
+
+    def __call__(self, decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]:
+        """Each deck is a task of its own."""
+        outcomes: list[Outcome] = []
+        early: dict[int, Outcome] = {}
+        for (index, deck), found in self.each(_run_deck, enumerate(decks)):
+            early[index] = found.of(deck, self._workers.driver) if isinstance(found, Loss) else found
+            while len(outcomes) in early:
+                outcomes.append(early.pop(len(outcomes)))
+                if done is not None:
+                    done(outcomes[-1])
+        return outcomes
+
+    def each(
+        self, function: Callable[[Context, Task, Runner], Result], tasks: Iterable[Task]
+    ) -> Iterator[tuple[Task, Result | Loss]]:
+        """function(context, task, run) in a worker, for every task: pairs of task and result in order of completion.
+
+        `function` stands in a module; `run` runs decks in that worker. Tasks are taken as they are needed. A worker
+        that dies costs one task, which is a Loss; so is an exception, but for an MtcError, which is raised here.
+        """
+        waiting = iter(tasks)
+        running: dict[Future[Result], Task] = {}
+        while True:
+            for task in islice(waiting, AHEAD * self._workers.count - len(running)):
+                running[self._processes.schedule(perform, (function, task))] = task
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task = running.pop(future)
+                found = self._result(future)
+                yield task, found
+
+    def _result(self, future: "Future[Result]") -> Result | Loss:
+        try:
+            return future.result()
+        except ProcessExpired as error:
+            note = take_note(self._home, error.pid)
+            self._died = True
+            return _loss(error.exitcode, note, self._workers)
+
+    def stand_by(self) -> None:
+        """Waits for those that take a dead worker's place: closed while it starts, one would complain on stderr."""
+        while self._died:
+            self._died = False
+            for future in [self._processes.schedule(os.getpid) for _ in range(self._workers.count)]:
+                self._result(future)
+
+
+def _loss(exitcode: int, note: Note, workers: Workers) -> Loss:
+    """Why a worker died."""
+    seconds = max(time.time() - note.began, 0.0)
+    at = f"deck {note.deck}" if note.deck else "its own work"
+    if exitcode == -signal.SIGALRM:
+        limit = workers.timeout if note.deck else workers.timeout + BETWEEN_DECKS
+        return Loss("timeout", f"killed after {limit:g} s in {at}", seconds)
+    if exitcode < 0:
+        return Loss("killed", f"the worker was ended by {signal.Signals(-exitcode).name} in {at}", seconds)
+    return Loss("killed", f"the worker ended with exit code {exitcode} in {at}", seconds)
+
+
+def _run_deck(_context: Any, task: tuple[int, Deck], run: Runner) -> Outcome:
+    return run([task[1]])[0]
+
+
 @contextmanager
-def open_workers(workers: Workers) -> Iterator[Runner]:
-    """Worker processes for several batches. Raises SimulatorMissingError when ngspice is not installed.
+def open_workers(workers: Workers, context: Any = None) -> Iterator[Pool]:
+    """Worker processes for several batches; each gets `context` once. Raises SimulatorMissingError without ngspice.
 
     Leaving the block by an exception, Ctrl-C included, kills the runs that are under way.
     """
-    require(workers.driver)
-    with (
-        tempfile.TemporaryDirectory(prefix="mtc_hw_") as home,
-        ProcessPool(workers.count, RECYCLE, initializer=_settle, initargs=(home,), context=_Context()) as pool,
-    ):
+    library = require(workers.driver)
+    with tempfile.TemporaryDirectory(prefix="mtc_hw_") as home:
+        start = (home, library, workers.limits, context)
+        with ProcessPool(workers.count, RECYCLE, initializer=settle, initargs=start, context=_Context()) as processes:
+            pool = Pool(processes, workers, home)
+            try:
+                yield pool
+                pool.stand_by()
+            except BaseException:
+                processes.stop()  # type: ignore[no-untyped-call]
+                raise
 
-        def run(decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]:
-            futures = [pool.schedule(run_one, (deck, workers), timeout=_limit(workers)) for deck in decks]
-            outcomes = list(_collect(pool, futures, decks, workers, done))
-            if any(outcome.status in ("crashed", "timeout") for outcome in outcomes):
-                _stand_by(pool, workers.count)
-            return outcomes
 
-        try:
-            yield run
-        except BaseException:
-            pool.stop()  # type: ignore[no-untyped-call]
-            raise
+def command_runner(workers: Workers) -> Runner:
+    """Runs decks one after the other from this very process, by the command-line driver whatever `workers.driver` is.
+
+    For a process that must not hold libngspice, such as a Dask worker. Raises SimulatorMissingError.
+    """
+    ngspice.executable()
+    return partial(run_serially, run=partial(ngspice.run, timeout=workers.timeout, memory=workers.memory))
 
 
 def simulate(decks: Sequence[Deck], workers: Workers = Workers(), done: Done | None = None) -> list[Outcome]:
@@ -99,67 +193,6 @@ def simulate(decks: Sequence[Deck], workers: Workers = Workers(), done: Done | N
         return run(decks, done)
 
 
-def require(driver: Driver) -> None:
-    """Raises SimulatorMissingError unless the driver's program or library is there."""
-    if driver == "pyspice":
-        pyspice.library()
-    else:
-        ngspice.executable()
-
-
-def run_one(deck: Deck, workers: Workers) -> Outcome:
-    return pyspice.run(deck) if workers.driver == "pyspice" else ngspice.run(deck, workers.timeout)
-
-
-def _stand_by(pool: ProcessPool, count: int) -> None:
-    """Waits for the workers that take a dead one's place: closed while it starts, one would complain on stderr."""
-    for future in [pool.schedule(os.getpid) for _ in range(count)]:
-        with suppress(ProcessExpired):
-            future.result()
-
-
-def _settle(home: str) -> None:
-    """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool."""
-    os.environ["HOME"] = home
-    os.chdir(home)
-    tempfile.tempdir = home
-
-
-def _limit(workers: Workers) -> float:
-    """The command-line driver keeps its own, to tell a timeout from a slow exit."""
-    return workers.timeout if workers.driver == "pyspice" else workers.timeout + 30.0
-
-
-def _collect(
-    pool: ProcessPool,
-    futures: "Sequence[Future[Outcome]]",
-    decks: Sequence[Deck],
-    workers: Workers,
-    done: Done | None,
-) -> Iterator[Outcome]:
-    for future, deck in zip(futures, decks, strict=True):
-        outcome = _result(future, deck, workers)
-        while outcome is None:
-            retried = pool.schedule(run_one, (deck, workers), timeout=_limit(workers))
-            outcome = _result(retried, deck, workers)
-        if done is not None:
-            done(outcome)
-        yield outcome
-
-
-def _result(future: "Future[Outcome]", deck: Deck, workers: Workers) -> Outcome | None:
-    """The outcome, or None when the worker could not begin."""
-    try:
-        return future.result()
-    except TimeoutError:
-        reason = f"killed after {workers.timeout:g} s"
-        return Outcome(deck.name, deck.digest, "timeout", reason, None, workers.timeout, workers.driver)
-    except ProcessExpired as error:
-        if error.exitcode == pyspice.EXHAUSTED:
-            return None
-        reason = f"the worker died with exit code {error.exitcode}"
-    except MtcError:
-        raise
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-    return Outcome(deck.name, deck.digest, "crashed", reason, None, 0.0, workers.driver)
+def require(driver: Driver) -> str:
+    """The driver's library or program. Raises SimulatorMissingError unless it is there."""
+    return pyspice.library() if driver == "pyspice" else ngspice.executable()

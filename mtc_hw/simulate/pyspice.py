@@ -20,8 +20,6 @@ from mtc_hw.simulate.outcome import Outcome, judge
 from mtc_hw.simulate.waveforms import Waveforms
 
 DRIVER = "pyspice"
-EXHAUSTED = 75
-"""Exit code of a worker whose library is dead: its task was not tried and goes to another worker."""
 
 
 def library() -> str:
@@ -38,16 +36,18 @@ def library() -> str:
     raise SimulatorMissingError(f"libngspice was not found; {INSTALL}")
 
 
-def run(deck: Deck) -> Outcome:
-    """Runs a deck in this process. Call it in a worker only: nothing here can stop a hanging library."""
+def run(deck: Deck, memory: int) -> Outcome:
+    """Runs a deck in this process, which may use `memory` bytes. Call it in a worker only: nothing here can stop a
+    hanging library."""
     start = time.perf_counter()
     simulator = _simulator()
-    if simulator.ended:
-        os._exit(EXHAUSTED)
     waveforms = _waveforms(simulator, deck)
     log = simulator.take_log()
     simulator.tidy()
-    return judge(deck, waveforms, log, time.perf_counter() - start, DRIVER)
+    if simulator.ended:
+        simulator.unload()
+        _simulator.cache_clear()
+    return judge(deck, waveforms, log, time.perf_counter() - start, DRIVER, memory)
 
 
 def _waveforms(simulator: Any, deck: Deck) -> Waveforms | None:
@@ -61,9 +61,8 @@ def _waveforms(simulator: Any, deck: Deck) -> Waveforms | None:
 
 @cache
 def _simulator() -> Any:
-    """The one instance of this process. It reads any .spiceinit of the home and the working directory: the pool makes
-    both an empty one."""
-    os.environ["NGSPICE_LIBRARY_PATH"] = library()
+    """The one instance of this process, from where NGSPICE_LIBRARY_PATH says. It reads any .spiceinit of the home and
+    the working directory: the pool makes both an empty one."""
     logging.getLogger("PySpice").setLevel(logging.CRITICAL)
     from mtc_hw.simulate.libngspice import Simulator
 

@@ -1,0 +1,153 @@
+"""Inside a worker process: its limits, its runner, and the note that it leaves for the parent should it die."""
+
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import Any
+
+from mtc_hw.errors import MtcError
+from mtc_hw.netlist.deck import Deck
+from mtc_hw.simulate import ngspice, pyspice
+from mtc_hw.simulate.outcome import Loss, Outcome, out_of_memory
+
+BETWEEN_DECKS = 60.0  # s that a task may compute beyond a deck's time limit before it counts as hanging
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one run and one process may use."""
+
+    driver: str
+    timeout: float  # s, each run of a deck
+    memory: int  # bytes, each process
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a worker is at, on disk: read when it has died."""
+
+    began: float  # time.time() at the start of the task
+    deck: str  # name of the deck that runs; empty between decks
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What all tasks of a worker share."""
+
+    limits: Limits
+    context: Any
+    note: int  # file descriptor
+
+
+_SETTINGS: list[_Setting] = []
+"""One in a worker, from its initializer; none in any other process."""
+
+
+def settle(home: str, library: str, limits: Limits, context: Any) -> None:
+    """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool."""
+    os.environ["HOME"] = home
+    os.environ["NGSPICE_LIBRARY_PATH"] = library
+    os.chdir(home)
+    tempfile.tempdir = home
+    ngspice.limit(limits.memory)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    if limits.driver == "pyspice":
+        # A handler in Python would wait until the library returns.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    note = os.open(_note_path(home, os.getpid()), os.O_WRONLY | os.O_CREAT, 0o600)
+    _SETTINGS.append(_Setting(limits, context, note))
+
+
+def _end_with_the_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def perform(function: Callable[..., Any], task: Any) -> Any:
+    """One task in this worker: what `function` returns, or a Loss. Raises the MtcError that the function raises."""
+    run = WorkerRunner(_SETTINGS[0], time.time())
+    run.between_decks()
+    try:
+        return function(run.setting.context, task, run)
+    except MtcError:
+        raise
+    except MemoryError:
+        return Loss("killed", out_of_memory(run.setting.limits.memory), time.time() - run.began)
+    except Exception as error:
+        return Loss("crashed", f"{type(error).__name__}: {error}", time.time() - run.began)
+    finally:
+        _arm(0.0)
+
+
+@dataclass(frozen=True)
+class WorkerRunner:
+    """Runs decks one after the other in this worker. The kernel ends the worker when one takes too long."""
+
+    setting: _Setting
+    began: float
+
+    def __call__(self, decks: Sequence[Deck], done: Callable[[Outcome], None] | None = None) -> list[Outcome]:
+        return run_serially(decks, done, run=self._run)
+
+    def _run(self, deck: Deck) -> Outcome:
+        limits = self.setting.limits
+        if limits.driver == "ngspice":
+            self.between_decks()
+            return ngspice.run(deck, limits.timeout, limits.memory)
+        self._leave_note(deck.name)
+        _arm(limits.timeout)
+        outcome = pyspice.run(deck, limits.memory)
+        self.between_decks()
+        return outcome
+
+    def between_decks(self) -> None:
+        """A task that neither ends nor runs a deck is ended, too."""
+        _arm(self.setting.limits.timeout + BETWEEN_DECKS)
+        self._leave_note("")
+
+    def _leave_note(self, deck: str) -> None:
+        text = json.dumps({"began": self.began, "deck": deck}).encode()
+        os.ftruncate(self.setting.note, 0)
+        os.pwrite(self.setting.note, text, 0)
+
+
+def run_serially(
+    decks: Sequence[Deck], run: Callable[[Deck], Outcome], done: Callable[[Outcome], None] | None
+) -> list[Outcome]:
+    """One deck after the other."""
+    outcomes = []
+    for deck in decks:
+        outcomes.append(run(deck))
+        if done is not None:
+            done(outcomes[-1])
+    return outcomes
+
+
+def take_note(home: str, pid: int) -> Note:
+    """What a dead worker was at."""
+    path = _note_path(home, pid)
+    try:
+        read = json.loads(path.read_text())
+        path.unlink()
+        return Note(read["began"], read["deck"])
+    except (OSError, ValueError):
+        return Note(time.time(), "")
+
+
+def _note_path(home: str, pid: int) -> Path:
+    return Path(home, f"note_{pid}")
+
+
+def _arm(seconds: float) -> None:
+    """The kernel ends this process in so many seconds; 0 disarms it."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
