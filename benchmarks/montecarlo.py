@@ -65,7 +65,9 @@ def neurons(given: argparse.Namespace, workers: Workers, folder: Path) -> None:
         each = found.seconds / chips
         base = base or each
         same = "" if not asked.compiled else f"{same_counts(asked, _counts(found), min(given.checked, chips)):.1%}"
-        print(f"| {tier} | {chips} | {found.seconds:.2f} | {1e3 * each:.3g} | {each / base:.3g} | {same} |", flush=True)
+        print(
+            f"| {tier} | {chips} | {found.seconds:.2f} | {1e3 * each:.3g} | {each / base:.3g} | {same} |", flush=True
+        )
 
 
 def _counts(found: Finished) -> list[int | None]:

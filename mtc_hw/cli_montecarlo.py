@@ -30,9 +30,7 @@ Sampling = Annotated[
     Literal["plain", "lhs", "sobol"], typer.Option(help="Independent draws, a Latin hypercube, or Sobol' points.")
 ]
 Corners = Annotated[list[str] | None, typer.Option("--corner", help="Process corner, once for each.")]
-Temperatures = Annotated[
-    list[float] | None, typer.Option("--temperature", help="Degrees Celsius, once for each.")
-]
+Temperatures = Annotated[list[float] | None, typer.Option("--temperature", help="Degrees Celsius, once for each.")]
 RunTime = Annotated[
     float | None, typer.Option("--duration", help="tau_m; as the neuron's file or the network's task says else.")
 ]

@@ -31,7 +31,6 @@ from mtc_hw.montecarlo.confirm import Agreement, agreement, below, chosen
 from mtc_hw.montecarlo.engine import TABLE, EngineOptions, Finished, run_study
 from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place, Precision, Series, Study, Tier
 from mtc_hw.montecarlo.table import SCHEMA, read_table, rows_of
-from mtc_hw.pdk_statistics import bank_for
 from mtc_hw.simulate.network import input_spacing
 from mtc_hw.simulate.ngspice import version as ngspice_version
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -80,6 +79,8 @@ def study_of(source: Source, options: ChipsOptions, workers: Workers, shown: boo
     if options.process:
         variation = dataclasses.replace(variation, process=process_spread(_name(design.technology, options)))
     if variation.local == "pdk":
+        from mtc_hw.pdk_statistics import bank_for
+
         bank = bank_for(design.technology, design.cells.width, design.cells.length)
     return Study(
         subject,
@@ -247,7 +248,9 @@ def run_chips(
     table = read_table(finished.table)
     agreed = None
     if confirm:
-        agreed = _confirmed(source, chips, engine, out, sheet, [each.sample for each in worst(table, sheet, engine.samples)], confirm)
+        agreed = _confirmed(
+            source, chips, engine, out, sheet, [each.sample for each in worst(table, sheet, engine.samples)], confirm
+        )
     found = ChipsRun(study, finished, verdicts(table, sheet), sheet, agreed)
     (out / RESULT).write_text(json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return found
@@ -262,7 +265,13 @@ def usual(study: Study, threshold: float) -> Datasheet:
 
 
 def _confirmed(
-    source: Source, chips: ChipsOptions, engine: EngineOptions, out: Path, sheet: Datasheet, order: Sequence[int], count: int
+    source: Source,
+    chips: ChipsOptions,
+    engine: EngineOptions,
+    out: Path,
+    sheet: Datasheet,
+    order: Sequence[int],
+    count: int,
 ) -> Agreement:
     lower = below(chips.tier)
     study = study_of(source, dataclasses.replace(chips, tier=lower), engine.workers, engine.shown)

@@ -41,7 +41,7 @@ from mtc_hw.montecarlo.row import ChipRow
 from mtc_hw.montecarlo.study import DrivenNetwork, Series, Study, one_place
 from mtc_hw.montecarlo.table import read_table, rows_of
 from mtc_hw.netlist.deck import write_decks
-from mtc_hw.readout import fit_readout, predict
+from mtc_hw.readout import fit_readout
 from mtc_hw.report import write_report
 from mtc_hw.simulate.network import LayerRun, NetworkRun, input_spacing, layer_decks, layer_features, run_networks
 from mtc_hw.simulate.ngspice import version as ngspice_version

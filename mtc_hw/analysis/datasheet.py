@@ -60,6 +60,15 @@ class Limits(BaseModel):
                 raise ValueError(f"has {first} = {low:g} above {second} = {high:g}; put the smaller first")
         return self
 
+    def holds(self, value: float | str | None) -> bool:
+        """Whether one chip's figure keeps them; a missing one does not."""
+        if value is None:
+            return False
+        if self.wanted is not None:
+            return value in self.wanted
+        assert not isinstance(value, str), "checked against the table's columns"
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
+
     def __str__(self) -> str:
         if self.wanted is not None:
             return " or ".join(self.wanted)

@@ -28,9 +28,7 @@ def _chip(study: Study, place: Place, sample: int, run: Runner) -> Result:
     return _network(study, study.subject, row, chip, level, run)
 
 
-def _neuron(
-    study: Study, subject: FreeNeuron, row: ChipRow, chip: MappedDesign, level: Level, run: Runner
-) -> Result:
+def _neuron(study: Study, subject: FreeNeuron, row: ChipRow, chip: MappedDesign, level: Level, run: Runner) -> Result:
     outcome = run([own_deck(chip, subject.neuron, level, subject.duration)])[0]
     row = dataclasses.replace(_fate(row, outcome), rung=outcome.rung, seconds=outcome.seconds)
     if outcome.waveforms is None:

@@ -27,7 +27,9 @@ def open_cluster(study: Study, workers: Workers, scheduler: str) -> Iterator[Exe
     try:
         client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
-        raise DataError(f"no Dask scheduler answers at {scheduler!r}: {error}; start one with `dask scheduler`") from None
+        raise DataError(
+            f"no Dask scheduler answers at {scheduler!r}: {error}; start one with `dask scheduler`"
+        ) from None
     with client:
         [shared] = client.scatter([study], broadcast=True, hash=False)
         yield lambda given: _spread(client, shared, study, workers, given)

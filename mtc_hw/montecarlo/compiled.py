@@ -11,7 +11,7 @@ from mtc_hw.hardware.design import MappedDesign, as_spec, row_offset
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.population import population
 from mtc_hw.montecarlo.figures import blank, network_row, neuron_row, refitted_score
-from mtc_hw.montecarlo.row import ChipRow, Kept, Result
+from mtc_hw.montecarlo.row import Kept, Result
 from mtc_hw.montecarlo.study import Block, DrivenNetwork, FreeNeuron, Place, Series, Study
 from mtc_hw.readout import lowpass
 from mtc_hw.simulate.ensemble import Holds, integrate_many, step_of
@@ -38,11 +38,7 @@ def run_compiled(study: Study, block: Block, threads: int = 1) -> list[Result]:
     else:
         results = _networks(study, study.subject, place, block.samples, chips, threads)
     share = (time.perf_counter() - start) / len(block.samples)
-    return [Result(_timed(each, share), each.kept) for each in results]
-
-
-def _timed(row: ChipRow, seconds: float) -> ChipRow:
-    return dataclasses.replace(row, seconds=seconds)
+    return [Result(dataclasses.replace(each.row, seconds=share), each.kept) for each in results]
 
 
 def _meant(study: Study, design: MappedDesign) -> ModelSpec:
@@ -51,7 +47,7 @@ def _meant(study: Study, design: MappedDesign) -> ModelSpec:
 
 def _together(study: Study, place: Place, chips: Sequence[MappedDesign]) -> ModelSpec:
     """The chips' neurons side by side."""
-    return _meant(study, population(place.design, [chip.deviations for chip in chips]))
+    return _meant(study, population(place.design, [chip.deviations for chip in chips if chip.deviations]))
 
 
 def _neurons(
@@ -74,11 +70,10 @@ def _neurons(
         precision=study.precision,
         threads=threads,
     )
-    rows = (neuron_row(blank(place, k), subject, trace.time, v) for k, v in zip(samples, trace.voltage.T, strict=True))
-    return [
-        Result(row, _kept(study, trace, slice(i, i + 1)))
-        for i, row in enumerate(rows)
-    ]
+    rows = (
+        neuron_row(blank(place, k), subject, trace.time, v) for k, v in zip(samples, trace.voltage.T, strict=True)
+    )
+    return [Result(row, _kept(study, trace, slice(i, i + 1))) for i, row in enumerate(rows)]
 
 
 def _networks(
@@ -98,7 +93,8 @@ def _networks(
         answer, tested = _heard(chip, trace, own)
         score = None
         if refit is not None and np.isfinite(trace.voltage[:, own]).all():
-            score = refitted_score(subject, _heard(chip, refit, own)[1], tested, as_spec(chip).readout.tau)
+            tau = chip.readout_tau / chip.scale.second
+            score = refitted_score(subject, _heard(chip, refit, own)[1], tested, tau)
         row = network_row(blank(place, sample), subject, answer, score, trace.voltage[:, own])
         results.append(Result(row, _kept(study, trace, own, answer)))
     return results

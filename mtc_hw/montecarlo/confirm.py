@@ -50,7 +50,7 @@ def chosen(worst_first: Sequence[int], count: int) -> frozenset[int]:
     count = min(count, len(worst_first))
     worst = (count + 1) // 2
     rest = worst_first[worst:]
-    even = np.linspace(0, len(rest) - 1, count - worst).round().astype(int) if len(rest) else []
+    even = np.linspace(0, max(len(rest) - 1, 0), count - worst).round().astype(int)
     return frozenset([*worst_first[:worst], *(rest[i] for i in even)])
 
 
@@ -91,6 +91,6 @@ def _pairs(values: list[tuple[float | None, float | None]]) -> Array:
 
 
 def _correlation(pairs: Array) -> float | None:
-    if len(pairs) < 2 or not (np.ptp(pairs, axis=0) > 0.0).all():
+    if len(pairs) < 2 or not pairs.std(axis=0).all():
         return None
     return float(np.corrcoef(pairs.T)[0, 1])

@@ -22,6 +22,7 @@ TABLE = "chips.parquet"
 DRAWS = "draws.parquet"
 MOST = 10_000_000  # samples
 
+
 @dataclass(frozen=True)
 class EngineOptions:
     """How a study is run. None of it changes a result."""
@@ -131,5 +132,3 @@ class _Count:
             if row.regime is not None:
                 self.regimes[row.regime] += 1
             yield row
-
-

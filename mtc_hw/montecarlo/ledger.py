@@ -81,7 +81,9 @@ class Ledger:
         path = self.waveform_path(run, sample)
         path.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-            np.savez_compressed(file, **{name: np.asarray(values) for name, values in kept.items()})
+            np.savez_compressed(
+                file, allow_pickle=False, **{name: np.asarray(values) for name, values in kept.items()}
+            )
         os.replace(file.name, path)
 
 

@@ -32,6 +32,7 @@ class LayerRun:
     power: Array  # (N,) W from the supply, mean over the run; NaN where the run failed
     failed: tuple[Outcome, ...]
     seconds: float  # sum over the decks
+    rung: int = 0  # of the retry ladder, the highest of the decks
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,7 @@ class NetworkRun:
     prediction: Array  # (samples, outputs), standardised; NaN where the readout's run failed
     power: float  # W from the supply, of all neurons and readouts, mean over the run
     failed: tuple[Outcome, ...]
+    rung: int  # of the retry ladder, the highest of all decks
 
 
 def layer_decks(
@@ -110,7 +112,8 @@ def _with_readout(design: MappedDesign, layer: LayerRun, outcomes: list[Outcome]
         prediction[:, output] = PchipInterpolator(time, answer)(grid[::GRID])
         power += mean_power(design, outcome)
     failed = (*layer.failed, *(outcome for outcome in outcomes if not outcome.ok))
-    return NetworkRun(layer, prediction, power, failed)
+    rung = max([layer.rung, *(outcome.rung for outcome in outcomes)])
+    return NetworkRun(layer, prediction, power, failed, rung)
 
 
 def mean_power(design: MappedDesign, outcome: Outcome) -> float:
@@ -139,7 +142,8 @@ def gather(design: MappedDesign, outcomes: list[Outcome], duration: float, spaci
                 current = outcome.waveforms[f"i(vsum_{'pn'[sign]}_{output})"]
                 sums[:, sign, output] += PchipInterpolator(trace.time, current)(grid)
     failed = tuple(outcome for outcome in outcomes if not outcome.ok)
-    return LayerRun(voltage, step, sums, power, failed, sum(outcome.seconds for outcome in outcomes))
+    rung = max((outcome.rung for outcome in outcomes), default=0)
+    return LayerRun(voltage, step, sums, power, failed, sum(outcome.seconds for outcome in outcomes), rung)
 
 
 def layer_features(design: MappedDesign, layer: LayerRun) -> Array:

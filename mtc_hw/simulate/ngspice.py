@@ -14,8 +14,9 @@ from math import ceil
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mtc_hw.errors import SimulatorMissingError
+from mtc_hw.errors import DataError, SimulatorMissingError
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate.outcome import Loss, Outcome, judge
 from mtc_hw.simulate.waveforms import Waveforms
@@ -89,24 +90,29 @@ def _run_in(folder: Path, program: str, deck: Deck, timeout: float, memory: int)
 
 
 def read_raw(path: Path) -> Waveforms | None:
-    """The first plot of a binary raw file; None when it holds no points. An AC result x adds imag(x)."""
+    """The first plot of a binary or ASCII raw file; None when it holds no points. An AC result x adds imag(x).
+
+    Raises DataError for a header without names and sizes, and for fewer numbers than it says.
+    """
     content = path.read_bytes()
-    marker = b"Binary:\n"
-    at = content.find(marker)
-    if at < 0:
+    marker = re.search(rb"^(Binary|Values):[ \t]*\r?\n", content, re.MULTILINE)
+    if marker is None:
         return None
-    lines = content[:at].decode("ascii", errors="replace").splitlines()
+    lines = content[: marker.start()].decode("ascii", errors="replace").splitlines()
     header = dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("\t"))
-    variables, points = int(header["No. Variables"]), int(header["No. Points"])
-    names = [line.split()[1].lower() for line in lines[lines.index("Variables:") + 1 :] if line.strip()]
-    complex_valued = "complex" in header["Flags"]
-    numbers = np.frombuffer(content, "<c16" if complex_valued else "<f8", offset=at + len(marker))
-    table = numbers[: variables * points].reshape(-1, variables).T
-    values = {name: np.ascontiguousarray(column.real) for name, column in zip(names, table, strict=True)}
+    try:
+        variables, points = int(header["No. Variables"]), int(header["No. Points"])
+        names = [line.split()[1].lower() for line in lines[lines.index("Variables:") + 1 :] if line.strip()]
+        complex_valued = "complex" in header["Flags"]
+        read = _binary_numbers if marker[1] == b"Binary" else _ascii_numbers
+        table = read(content[marker.end() :], points, variables, complex_valued)
+        columns = list(zip(names, table.T, strict=True))
+    except (KeyError, IndexError, ValueError) as error:
+        raise DataError(f"{path} is no raw file of ngspice, or was cut short: {error}") from None
+    values = {name: np.ascontiguousarray(column.real) for name, column in columns}
     if complex_valued:
-        values |= {
-            f"imag({name})": np.ascontiguousarray(column.imag) for name, column in zip(names, table, strict=True)
-        }
+        # ngspice 39 writes what happens to lie in memory for the frequency's imaginary part.
+        values |= {f"imag({name})": np.ascontiguousarray(column.imag) for name, column in columns[1:]}
     return Waveforms(values[names[0]], values) if points else None
 
 
@@ -123,6 +129,20 @@ def limit(memory: int, seconds: float | None = None) -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         with suppress(ValueError, OSError):
             resource.setrlimit(which, (most, most))
+
+
+def _binary_numbers(content: bytes, points: int, variables: int, complex_valued: bool) -> NDArray[np.number]:
+    dtype = np.dtype("<c16" if complex_valued else "<f8")
+    whole = content[: points * variables * dtype.itemsize]
+    return np.frombuffer(whole, dtype).reshape(points, variables)
+
+
+def _ascii_numbers(content: bytes, points: int, variables: int, complex_valued: bool) -> NDArray[np.number]:
+    """Each point is its index and then its values, a complex one as two numbers with a comma."""
+    width = 1 + variables * (2 if complex_valued else 1)
+    words = content.replace(b",", b" ").split(maxsplit=points * width)[: points * width]
+    numbers = np.array(words, dtype=np.bytes_).astype(np.float64).reshape(points, width)[:, 1:]
+    return np.ascontiguousarray(numbers).view(np.complex128) if complex_valued else numbers
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

@@ -74,7 +74,9 @@ def here(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_cluster_gives_the_same_table_though_a_worker_is_killed_on_the_way(two_workers, here, tmp_path, monkeypatch):
+def test_a_cluster_gives_the_same_table_though_a_worker_is_killed_on_the_way(
+    two_workers, here, tmp_path, monkeypatch
+):
     spread, killed = cluster._spread, []
 
     def watched(*arguments):

@@ -13,7 +13,9 @@ def chip(sample, outcome="ok", **more):
     return ChipRow(sample, "tt", 1.8, 27.0, outcome, **more)
 
 
-@pytest.mark.parametrize(("tier", "lower"), [("ode", "cells"), ("cells", "transistor"), ("behavioural", "transistor")])
+@pytest.mark.parametrize(
+    ("tier", "lower"), [("ode", "cells"), ("cells", "transistor"), ("behavioural", "transistor")]
+)
 def test_the_tier_below_is_nearer_to_silicon(tier, lower):
     assert below(tier) == lower
 

@@ -73,7 +73,10 @@ def test_a_second_process_is_told_of_the_first(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "open\n"
-        with pytest.raises(DataError, match=r"^another process is running chips in .*; wait for it"), open_ledger(tmp_path):
+        with (
+            pytest.raises(DataError, match=r"^another process is running chips in .*; wait for it"),
+            open_ledger(tmp_path),
+        ):
             pass
         other.kill()
     with open_ledger(tmp_path) as ledger:  # a killed process leaves no lock
@@ -82,14 +85,20 @@ def test_a_second_process_is_told_of_the_first(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"file cannot be written: .*; give another --out$"), open_ledger(tmp_path / "file"):
+    with (
+        pytest.raises(DataError, match=r"file cannot be written: .*; give another --out$"),
+        open_ledger(tmp_path / "file"),
+    ):
         pass
 
 
 def test_a_read_only_folder_is_told():
     from pathlib import Path
 
-    with pytest.raises(DataError, match=r"cannot be written: .*; give another --out$"), open_ledger(Path("/proc/chips")):
+    with (
+        pytest.raises(DataError, match=r"cannot be written: .*; give another --out$"),
+        open_ledger(Path("/proc/chips")),
+    ):
         pass
 
 

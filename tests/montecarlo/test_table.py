@@ -35,7 +35,9 @@ def test_the_digest_knows_every_cell_but_the_seconds(tmp_path):
 
     first = ROWS[0]
     assert digest(first) == digest(dataclasses.replace(first, seconds=9.0))
-    changed = [digest(dataclasses.replace(first, **{name: value})) for name, value in (("isi_mean", 56.3), ("rung", 1))]
+    changed = [
+        digest(dataclasses.replace(first, **{name: value})) for name, value in (("isi_mean", 56.3), ("rung", 1))
+    ]
     assert len({digest(first), *changed, digest(first, first)}) == 4
 
 
