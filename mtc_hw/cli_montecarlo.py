@@ -11,7 +11,7 @@ from mtc_hw.hardware.unit import SQUARE
 Tier = Annotated[
     Literal["ode", "cells", "behavioural", "transistor"],
     typer.Option(
-        help="Compiled equations; these with the cells' measured curves; equations in ngspice; transistors in ngspice."
+        help="Compiled equations; these with the cells' measured curves; equations or transistors in ngspice."
     ),
 ]
 Samples = Annotated[int, typer.Option(min=1, help="Virtual chips.")]

@@ -5,6 +5,7 @@ A worker that is lost costs nothing but time: Dask gives its blocks to the other
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import islice
 from typing import Any
 
@@ -12,7 +13,8 @@ from mtc_hw.errors import DataError
 from mtc_hw.montecarlo.executors import WAITING, Blocks, Done, Executor, lost, run_block
 from mtc_hw.montecarlo.row import Result
 from mtc_hw.montecarlo.study import Block, Study
-from mtc_hw.simulate.pool import Loss, Workers, command_runner
+from mtc_hw.simulate.outcome import Loss
+from mtc_hw.simulate.pool import Workers, command_runner
 
 PATIENCE = 10.0  # s until a scheduler that does not answer is an error
 
@@ -21,11 +23,11 @@ PATIENCE = 10.0  # s until a scheduler that does not answer is an error
 def open_cluster(study: Study, workers: Workers, scheduler: str) -> Iterator[Executor]:
     """Raises DataError without `distributed`, and for a scheduler that cannot be reached."""
     try:
-        from distributed import Client
+        dask: Any = import_module("distributed")
     except ImportError:
         raise DataError("a scheduler needs Dask: pip install 'mtc-hw[cluster]'") from None
     try:
-        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
+        client = dask.Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise DataError(
             f"no Dask scheduler answers at {scheduler!r}: {error}; start one with `dask scheduler`"
@@ -36,9 +38,7 @@ def open_cluster(study: Study, workers: Workers, scheduler: str) -> Iterator[Exe
 
 
 def _spread(client: Any, shared: Any, study: Study, workers: Workers, given: Blocks) -> Iterator[Done]:
-    from distributed import as_completed
-    from distributed.scheduler import KilledWorker
-
+    dask: Any = import_module("distributed")
     pending, waiting = iter(given), {}
 
     def next_ones(count: int) -> list[Any]:
@@ -50,13 +50,13 @@ def _spread(client: Any, shared: Any, study: Study, workers: Workers, given: Blo
         return futures
 
     window = WAITING * max(1, sum(client.nthreads().values()))
-    running = as_completed(next_ones(window))
+    running = dask.as_completed(next_ones(window))
     try:
         for future in running:
             block = waiting.pop(future.key)
             try:
                 found = future.result()
-            except KilledWorker as error:
+            except dask.scheduler.KilledWorker as error:
                 found = lost(study, block, Loss("killed", f"it took several workers down: {error}", 0.0))
             running.update(next_ones(1))
             yield block, found

@@ -62,7 +62,7 @@ def agreement(tier: Tier, rows: Sequence[ChipRow], lower: Tier, confirmed: Seque
     named = [one.regime == other.regime for one, other in both if one.regime is not None]
     intervals = _pairs([(interval(one), interval(other)) for one, other in both])
     scores = _pairs([(one.r2, other.r2) for one, other in both])
-    moved = scores[:, 1] - scores[:, 0]
+    moved = np.diff(scores, axis=1)[:, 0]
     return Agreement(
         tier=tier,
         below=lower,
@@ -93,4 +93,4 @@ def _pairs(values: list[tuple[float | None, float | None]]) -> Array:
 def _correlation(pairs: Array) -> float | None:
     if len(pairs) < 2 or not pairs.std(axis=0).all():
         return None
-    return float(np.corrcoef(pairs.T)[0, 1])
+    return float(np.asarray(np.corrcoef(pairs.T))[0, 1])

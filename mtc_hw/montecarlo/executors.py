@@ -10,7 +10,8 @@ from mtc_hw.montecarlo.compiled import block_size, run_compiled
 from mtc_hw.montecarlo.figures import blank
 from mtc_hw.montecarlo.row import Result
 from mtc_hw.montecarlo.study import Block, Study
-from mtc_hw.simulate.pool import Loss, Runner, Workers, open_workers
+from mtc_hw.simulate.outcome import Loss
+from mtc_hw.simulate.pool import Runner, Workers, open_workers
 
 Blocks = Iterable[Block]
 Done = tuple[Block, Sequence[Result]]

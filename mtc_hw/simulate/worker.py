@@ -122,7 +122,7 @@ class WorkerRunner:
 
 
 def run_serially(
-    decks: Sequence[Deck], run: Callable[[Deck], Outcome], done: Callable[[Outcome], None] | None
+    decks: Sequence[Deck], done: Callable[[Outcome], None] | None = None, *, run: Callable[[Deck], Outcome]
 ) -> list[Outcome]:
     """One deck after the other."""
     outcomes = []

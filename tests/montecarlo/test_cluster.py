@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from studies import SHEET, tonic_study
+from chip_studies import SHEET, tonic_study
 
 from mtc_hw.errors import DataError
 from mtc_hw.montecarlo import cluster

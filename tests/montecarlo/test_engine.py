@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from studies import SHEET, tonic_study
+from chip_studies import SHEET, tonic_study
 
 from mtc_hw.errors import DataError
 from mtc_hw.montecarlo import compiled, executors
@@ -96,7 +96,7 @@ def test_impossible_numbers_of_samples_are_refused(samples, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("tier", "samples", "kills"), [("ode", 400, 14), ("behavioural", 60, 6)])
 def test_kills_at_random_moments_change_no_bit_of_the_table(tier, samples, kills, tmp_path):
-    script = Path(__file__).parent / "killed.py"
+    script = Path(__file__).parents[1] / "killed_studies.py"
     command = [sys.executable, str(script), str(tmp_path), tier, str(samples), str(kills), "7"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

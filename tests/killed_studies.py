@@ -1,4 +1,4 @@
-"""Runs studies in children that are killed at random moments: `python killed.py FOLDER TIER SAMPLES KILLS SEED`.
+"""Runs studies in children that are killed at random: `python killed_studies.py FOLDER TIER SAMPLES KILLS SEED`.
 
 A child is a fork of this process, which has imported everything and started no thread. Prints how many chips the
 ledger held after each kill.
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from studies import SHEET, tonic_study
+from chip_studies import SHEET, tonic_study
 
 from mtc_hw.montecarlo import compiled
 from mtc_hw.montecarlo.engine import EngineOptions, run_study
