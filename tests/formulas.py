@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from mtc_hw.formula.emit import I64, Emitter, vector_width
+from mtc_hw.formula.emit import FLAGS, I64, Emitter, vector_width
 from mtc_hw.formula.lower import Lowering
 from mtc_hw.formula.node import Node, topological
+from mtc_hw.formula.precision import FLOAT32, Precision
 from mtc_hw.model.algebra import clamp, detach, exp, kept, rise, spike, tanh, where
 
 Name = tuple[str, int]
@@ -98,14 +99,20 @@ def tensors(points: Array = POINTS) -> tuple[torch.Tensor, torch.Tensor]:
     return x, y
 
 
-def machine(roots: Sequence[Node], inputs: Mapping[Name, ArrayLike]) -> list[NDArray[np.float32]]:
-    """Lowered nodes' values, by the processor's float32 instructions."""
-    arrays = [np.asarray(each, dtype=np.float32) for each in inputs.values()]
-    lanes = -(-len(arrays[0]) // vector_width()) * vector_width()
-    spaces = [np.zeros(lanes, np.float32) for _ in range(len(arrays) + len(roots))]
+def machine(
+    roots: Sequence[Node],
+    inputs: Mapping[Name, ArrayLike],
+    precision: Precision = FLOAT32,
+    flags: tuple[str, ...] = FLAGS,
+) -> list[NDArray[Any]]:
+    """Lowered nodes' values, by the processor's instructions."""
+    arrays = [np.asarray(each, dtype=precision.name) for each in inputs.values()]
+    width = vector_width(precision)
+    lanes = -(-len(arrays[0]) // width) * width
+    spaces = [np.zeros(lanes, precision.name) for _ in range(len(arrays) + len(roots))]
     for space, array in zip(spaces, arrays, strict=False):
         space[: len(array)], space[len(array) :] = array, array[-1]
-    e = Emitter(vector_width())
+    e = Emitter(width, precision, flags)
     places = [e.address(index) for index in range(1, 1 + len(spaces))]
     with e.loop(I64(0), e.entry(0), e.lanes) as lane:
         values = {name: e.load(e.offset(place, lane)) for name, place in zip(inputs, places, strict=False)}

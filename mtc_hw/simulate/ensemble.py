@@ -29,6 +29,7 @@ LARGEST_TRACE = 4e9  # voltages
 CHUNKS = 4  # that each thread gets, so that none waits long for another
 SMALLEST, LARGEST = 128, 1024  # lanes in a chunk
 ROUNDING = 1e-9  # of a step
+SLACK = 1.5  # by which a step may exceed a neuron's own, so that few need several
 
 PRECISIONS = {"float32": FLOAT32, "float64": FLOAT64}
 ROWS = {name: row for row, name in enumerate((*FILTERS, "membrane"))}
@@ -102,29 +103,25 @@ def integrate_many(
     longest = _checked(neurons, current, duration, start, step, precision, every, threads)
     spans = list(_spans(current, duration))
     counts = [span.steps(longest) for span in spans]
-    if sum(counts) * neurons.count > LARGEST_RUN:
-        raise SpecError(
-            f"{duration:.3g} tau_m in steps of {longest:.3g} for {neurons.count} neurons are too many; shorten the "
-            "duration, take fewer points, or lengthen the shortest time constant"
-        )
+    taken = _taken(neurons, longest)
+    _refuse_long(sum(counts), taken, longest, every)
     records = 1 + sum(ceil(count / every) for count in counts)
-    if records * neurons.count > LARGEST_TRACE:
-        raise SpecError(
-            f"{records} voltages of each of {neurons.count} neurons are too many; raise `every` or take fewer neurons"
-        )
     run = _Run(PRECISIONS[precision], spans, counts, every, np.empty((records, neurons.count), precision))
-    run.voltage[0] = start[-1]
+    run.voltage[0] = start[ROWS["membrane"]]
     threads = threads or os.cpu_count() or 1
     chunk = min(LARGEST, SMALLEST * ceil(neurons.count / (SMALLEST * CHUNKS * threads)))
     with ThreadPoolExecutor(threads) as pool:
-        jobs = [
-            pool.submit(run, part, slice(first, first + chunk), start)
-            for group in structures(neurons)
-            for part in _parts(neurons, *group, run.precision, longest)
-            for first in range(0, len(part.lanes), chunk)
-        ]
-        for job in jobs:
-            job.result()
+        try:
+            jobs = [
+                pool.submit(run, part, slice(first, first + chunk), start)
+                for part in _parts(neurons, taken, run.precision)
+                for first in range(0, len(part.lanes), chunk)
+            ]
+            for job in jobs:
+                job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return Trace(run.times(), cast(Array, run.voltage))
 
 
@@ -186,19 +183,38 @@ class _Part(NamedTuple):
     steps: int
 
 
-def _parts(
-    neurons: Neurons, structure: Structure, lanes: NDArray[np.intp], precision: Precision, longest: float
-) -> Iterator[_Part]:
-    own = select(neurons, lanes)
-    c = coefficients(own, structure)
-    names, values = tuple(c), np.stack(list(c.values()))
-    edges = values[["edge" in name for name in names]]
-    apart = np.any(np.abs(edges) > precision.offset, axis=0)
-    steps = np.ceil(longest / steps_of(own) - ROUNDING).clip(1).astype(int)
-    for far, taken in sorted(set(zip(apart.tolist(), steps.tolist(), strict=True))):
-        chosen = np.flatnonzero((apart == far) & (steps == taken))
-        shaped = replace(structure, apart=far)
-        yield _Part(compiled(shaped, names, precision), shaped, lanes[chosen], values[:, chosen], taken)
+def _taken(neurons: Neurons, step: float) -> NDArray[np.int64]:
+    """Steps that each neuron takes to one of the run's: (N,)."""
+    needed = np.ceil(step / (SLACK * steps_of(neurons)) - ROUNDING)
+    return np.asarray(needed.clip(1.0, LARGEST_RUN), dtype=np.int64)
+
+
+def _refuse_long(steps: int, taken: NDArray[np.int64], longest: float, every: int) -> None:
+    """Raises SpecError."""
+    slowest = int(taken.argmax())
+    if steps * float(taken.sum()) > LARGEST_RUN:
+        raise SpecError(
+            f"{steps * float(taken.sum()):.3g} steps are too many: {steps} of {longest / float(taken[slowest]):.3g} "
+            f"tau_m for neuron {slowest} of {len(taken)}, say; shorten the duration, take fewer neurons, or lengthen "
+            "the shortest time constant"
+        )
+    if steps / every * len(taken) > LARGEST_TRACE:
+        raise SpecError(
+            f"{steps / every:.3g} voltages of each of {len(taken)} neurons are too many; raise `every`, shorten the "
+            "duration or take fewer neurons"
+        )
+
+
+def _parts(neurons: Neurons, taken: NDArray[np.int64], precision: Precision) -> Iterator[_Part]:
+    for structure, lanes in structures(neurons):
+        c = coefficients(select(neurons, lanes), structure)
+        names, values = tuple(c), np.stack(list(c.values()))
+        edges = values[["edge" in name for name in names]]
+        apart, steps = np.any(np.abs(edges) > precision.offset, axis=0), taken[lanes]
+        for far, count in sorted(set(zip(apart.tolist(), steps.tolist(), strict=True))):
+            chosen = np.flatnonzero((apart == far) & (steps == count))
+            shaped = replace(structure, apart=far)
+            yield _Part(compiled(shaped, names, precision), shaped, lanes[chosen], values[:, chosen], count)
 
 
 @dataclass(frozen=True, eq=False)

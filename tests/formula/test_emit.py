@@ -1,4 +1,4 @@
-"""Machine code computes what the formula says, in float32."""
+"""Machine code computes what the formula says, in either precision."""
 
 import ctypes
 from collections.abc import Callable
@@ -7,15 +7,26 @@ import numpy as np
 import pytest
 from formulas import OPERATIONS, POINTS, X, Y, evaluated, machine, named
 
-from mtc_hw.formula.emit import I64, Emitter, vector_width
+from mtc_hw.formula.emit import I64, UNSURE, Emitter, vector_width
 from mtc_hw.formula.lower import Lowering
-from mtc_hw.formula.node import Node
+from mtc_hw.formula.node import Node, exp, tanh
+from mtc_hw.formula.precision import FLOAT32, FLOAT64, Precision
 from mtc_hw.formula.series import phi1
 from mtc_hw.model.adjoint import psi
-from mtc_hw.model.algebra import exp, tanh
 
 V, U = named(*X), named(*Y)
-DRAWS = np.random.default_rng(0).normal(size=(2, 1000)).astype(np.float32)
+DRAWS = np.random.default_rng(0).normal(size=(2, 1000))
+
+both = pytest.mark.parametrize("precision", [FLOAT32, FLOAT64], ids=lambda precision: precision.name)
+
+
+def points(precision: Precision, end: float, count: int = 400001) -> np.ndarray:
+    return np.linspace(-end, end, count, dtype=precision.name)
+
+
+def last_place(precision: Precision) -> float:
+    """A unit in the last place of one."""
+    return float(np.finfo(precision.name).eps)
 
 
 @pytest.mark.parametrize(
@@ -31,32 +42,75 @@ DRAWS = np.random.default_rng(0).normal(size=(2, 1000)).astype(np.float32)
     ],
     ids=lambda value: getattr(value, "op", ""),
 )
-def test_an_instruction_rounds_once(node: Node, exact: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
-    (found,) = machine([node], {X: DRAWS[0], Y: DRAWS[1]})
-    assert np.array_equal(found, exact(*DRAWS))
+@both
+def test_an_instruction_rounds_once(
+    node: Node, exact: Callable[[np.ndarray, np.ndarray], np.ndarray], precision: Precision
+) -> None:
+    draws = DRAWS.astype(precision.name)
+    (found,) = machine([node], {X: draws[0], Y: draws[1]}, precision)
+    assert found.dtype == precision.name and np.array_equal(found, exact(*draws))
 
 
-def test_powers_of_two_are_within_two_units_in_the_last_place() -> None:
-    x = np.linspace(-125, 125, 400001, dtype=np.float32)
-    (found,) = machine([Node("exp2", (V,), 1.0)], {X: x})
-    assert np.abs(found / np.exp2(x.astype(float)) - 1).max() < 2.0**-22
+@pytest.mark.parametrize(("precision", "end"), [(FLOAT32, 125.0), (FLOAT64, 1021.0)])
+def test_powers_of_two_are_within_two_units_in_the_last_place(precision: Precision, end: float) -> None:
+    x = points(precision, end)
+    (found,) = machine([Node("exp2", (V,), 1.0)], {X: x}, precision)
+    assert np.abs(found / np.exp2(x.astype(float)) - 1).max() < 2.0 * last_place(precision)
 
 
-def test_whole_powers_of_two_are_exact_to_the_polynomial() -> None:
-    whole = np.arange(-126, 127, dtype=np.float32)
-    (found,) = machine([Node("exp2", (V,), 1.0)], {X: whole})
+@pytest.mark.parametrize(("precision", "end"), [(FLOAT32, 126.0), (FLOAT64, 1022.0)])
+def test_whole_powers_of_two_are_exact_to_the_polynomial(precision: Precision, end: float) -> None:
+    whole = np.arange(-end, end + 1, dtype=precision.name)
+    (found,) = machine([Node("exp2", (V,), 1.0)], {X: whole}, precision)
     assert len(set((found / np.exp2(whole)).tolist())) == 1
 
 
-def test_tanh_is_within_3e_7() -> None:
-    x = np.linspace(-20, 20, 400001, dtype=np.float32)
-    (found,) = machine(Lowering({})([tanh(V)]), {X: x})
-    assert np.abs(found - np.tanh(x.astype(float))).max() < 3e-7
+@both
+def test_tanh_is_within_two_units_in_the_last_place_of_one(precision: Precision) -> None:
+    x = points(precision, 40.0)
+    (found,) = machine(Lowering({}, precision)([tanh(V)]), {X: x}, precision)
+    assert np.abs(found - np.tanh(x.astype(float))).max() < 2.0 * last_place(precision)
 
 
-def test_tanh_and_exp_of_zero_are_exact_to_a_unit_in_the_last_place() -> None:
-    found = machine(Lowering({})([tanh(V), exp(V)]), {X: np.zeros(1)})
-    assert abs(found[0][0]) <= 2.0**-23 and abs(found[1][0] - 1.0) <= 2.0**-23
+@pytest.mark.parametrize(("precision", "units"), [(FLOAT32, 10.0), (FLOAT64, 3.0)])
+def test_exponentials_are_within_their_units_in_the_last_place(precision: Precision, units: float) -> None:
+    x = points(precision, 20.0)
+    (found,) = machine(Lowering({}, precision)([exp(V)]), {X: x}, precision)
+    assert np.abs(found / np.exp(x.astype(float)) - 1).max() < units * last_place(precision)
+
+
+@both
+def test_tanh_and_exp_of_zero_are_exact_to_a_unit_in_the_last_place(precision: Precision) -> None:
+    found = machine(Lowering({}, precision)([tanh(V), exp(V)]), {X: np.zeros(1)}, precision)
+    assert abs(found[0][0]) <= last_place(precision) and abs(found[1][0] - 1.0) <= last_place(precision)
+
+
+@pytest.mark.parametrize(("precision", "units"), [(FLOAT32, 6.0), (FLOAT64, 3.0)])
+def test_tangents_that_share_an_exponential_are_exact_up_to_the_largest_offset(
+    precision: Precision, units: float
+) -> None:
+    offset, far = precision.offset, precision.saturated
+    grid = np.meshgrid(np.linspace(-offset, offset, 53), np.linspace(-3 * far, 3 * far, 1921))
+    edge, x = (each.ravel().astype(precision.name) for each in grid)
+    edge_node = named("coefficient", 0)
+    roots = Lowering({}, precision)([tanh(V - edge_node), tanh(U - edge_node)])
+    found = machine(roots, {X: x, Y: -x, ("coefficient", 0): edge}, precision)
+    exact = np.tanh([x.astype(float) - edge, -x.astype(float) - edge])
+    assert np.abs(np.array(found) - exact).max() < units * last_place(precision)
+
+
+@both
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_what_is_not_finite_stays_so_when_asked_for(precision: Precision, bad: float) -> None:
+    values = np.array([0.5, bad, -0.5])
+    roots = Lowering({}, precision)([V + tanh(V), V * 2.0 - U])
+    found = machine(roots, {X: values, Y: np.ones(3)}, precision, UNSURE)
+    assert [np.isfinite(each).tolist() for each in found] == [[True, False, True]] * 2
+
+
+def test_steps_of_exponentials_are_for_float32_alone() -> None:
+    with pytest.raises(AssertionError, match=r"^phi1 is a polynomial for float32 only$"):
+        Lowering({}, FLOAT64)([Node("phi1", (V,))])
 
 
 def test_exponential_steps_are_within_3e_7() -> None:
@@ -98,10 +152,11 @@ def test_a_loop_runs_for_every_step_below_its_end() -> None:
 
 
 def test_an_unknown_operation_is_our_own_fault() -> None:
+    e = Emitter(4)
     with pytest.raises(AssertionError, match=r"^no instruction for tanh$"):
-        e = Emitter(4)
         e.compute([tanh(V)], {X: e.number(0.0)}, {})
 
 
 def test_a_vector_fills_whole_registers() -> None:
+    assert vector_width() == vector_width(FLOAT32) == 2 * vector_width(FLOAT64)
     assert vector_width() in (4, 8, 16)
