@@ -7,15 +7,17 @@ ledger held after each kill.
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from chip_studies import SHEET, tonic_study
 
 from mtc_hw.montecarlo import compiled
 from mtc_hw.montecarlo.engine import EngineOptions, run_study
-from mtc_hw.montecarlo.ledger import open_ledger
+from mtc_hw.montecarlo.ledger import FILE, open_ledger
 from mtc_hw.simulate.pool import Workers
 
 LANES = 4  # chips in a block, so that a run is many blocks
@@ -40,20 +42,34 @@ def child(folder: Path, tier: str, samples: int) -> int:
     return pid
 
 
+def held(folder: Path) -> int:
+    """How many chips the ledger of a run has, while the run goes on."""
+    try:
+        with closing(sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("select count(*) from results").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # there is none yet
+
+
 def main() -> None:
     folder, tier, samples, kills, seed = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:6])
     draw = random.Random(seed)
-    start = time.monotonic()
+    if tier == "ode":
+        run(folder / "warm", tier, LANES)  # compiled here once, not in every child
     assert os.waitpid(child(folder / "whole", tier, samples), 0)[1] == 0
-    whole = time.monotonic() - start
     key = (study := tonic_study(tier)).run_key(study.places[0])
+    before = 0
     for _ in range(kills):
         pid = child(folder / "broken", tier, samples)
-        time.sleep(draw.uniform(0.0, 1.1 * whole / 2))
+        more = draw.randint(0, samples // kills)  # 0: while it starts
+        while held(folder / "broken") < before + more:
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0.0, 0.05))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         with open_ledger(folder / "broken") as ledger:
-            print(samples - len(ledger.missing(key, samples)), flush=True)
+            before = samples - len(ledger.missing(key, samples))
+        print(before, flush=True)
     assert os.waitpid(child(folder / "broken", tier, samples), 0)[1] == 0
 
 

@@ -27,7 +27,7 @@ def open_cluster(study: Study, workers: Workers, scheduler: str) -> Iterator[Exe
     except ImportError:
         raise DataError("a scheduler needs Dask: pip install 'mtc-hw[cluster]'") from None
     try:
-        client = dask.Client(scheduler, timeout=PATIENCE, set_as_default=False)
+        client = dask.Client(scheduler, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError) as error:
         raise DataError(
             f"no Dask scheduler answers at {scheduler!r}: {error}; start one with `dask scheduler`"

@@ -94,7 +94,7 @@ def test_impossible_numbers_of_samples_are_refused(samples, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("tier", "samples", "kills"), [("ode", 400, 14), ("behavioural", 60, 6)])
+@pytest.mark.parametrize(("tier", "samples", "kills"), [("ode", 600, 15), ("behavioural", 40, 5)])
 def test_kills_at_random_moments_change_no_bit_of_the_table(tier, samples, kills, tmp_path):
     script = Path(__file__).parents[1] / "killed_studies.py"
     command = [sys.executable, str(script), str(tmp_path), tier, str(samples), str(kills), "7"]
