@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 from mtc_hw.errors import DataError
-from mtc_hw.montecarlo.executors import WAITING, Blocks, Done, Executor, lost, run_block
+from mtc_hw.montecarlo.blocks import WAITING, Blocks, Done, Executor, lost, run_block
 from mtc_hw.montecarlo.row import Result
 from mtc_hw.montecarlo.study import Block, Study
 from mtc_hw.simulate.outcome import Loss

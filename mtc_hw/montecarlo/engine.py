@@ -9,8 +9,9 @@ from pathlib import Path
 
 from mtc_hw.analysis.datasheet import Datasheet
 from mtc_hw.errors import DataError
+from mtc_hw.montecarlo.blocks import blocks
 from mtc_hw.montecarlo.draws import write_draws
-from mtc_hw.montecarlo.executors import blocks, open_executor
+from mtc_hw.montecarlo.executors import open_executor
 from mtc_hw.montecarlo.ledger import Ledger, open_ledger
 from mtc_hw.montecarlo.progress import Tally, watching
 from mtc_hw.montecarlo.row import ChipRow
