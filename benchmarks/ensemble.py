@@ -106,7 +106,7 @@ def accuracy(neurons: Neurons, bias: Array, checked: int, duration: float, round
 def compared(found: list[Array], exact: list[Array]) -> dict[str, float]:
     """Share of the neurons with as many spikes, in percent, and their spikes' errors, tau_m."""
     same = [(own, true) for own, true in zip(found, exact, strict=True) if own.size == true.size]
-    errors = np.concatenate([np.abs(own - true) for own, true in same])
+    errors = np.concatenate([np.empty(0), *(np.abs(own - true) for own, true in same)])
     return {
         "same_count": 100.0 * len(same) / len(exact),
         "median_error": float(np.median(errors)) if errors.size else 0.0,

@@ -70,6 +70,23 @@ def test_an_interrupted_table_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_ensemble_fires_as_lsoda_and_sooner() -> None:
+    found = json.loads(benchmark("ensemble", "--json"))
+    for kind in ("ideal", "circuit"):
+        lsoda, *ours = found[kind]
+        assert len(ours) == 8
+        assert {row["same_count"] for row in ours} == {100.0}
+        assert max(row["median_error"] for row in ours if row["step"] <= 0.5) < 0.05
+        assert all(row["ms_a_neuron"] < lsoda["ms_a_neuron"] for row in ours)
+    assert [(row["neurons"], row["precision"], row["lost"]) for row in found["driven"]] == [
+        ("ideal", "float32", 0),
+        ("ideal", "float64", 0),
+        ("circuit", "float32", 0),
+        ("circuit", "float64", 0),
+    ]
+
+
+@pytest.mark.slow
 def test_netlist_adds_mapping_and_rendering() -> None:
     found = json.loads(benchmark("netlist", "--json"))
     assert found["neurons"] == 20

@@ -1,6 +1,8 @@
 """Many neurons at once, by machine code: the classical Runge-Kutta method where LSODA one by one is slow.
 
-The equations are those of `simulate.ode`; all neurons share the steps.
+The equations are those of `simulate.ode`; all neurons share the steps. Tangents are exact to some units in the last
+place of one, wherever their arguments and offsets are; a circuit's exp(V) holds to |V| = 87 unit voltages in float32
+and to 708 in float64. What grows out of all bounds ends as NaN.
 """
 
 import ctypes
@@ -23,13 +25,13 @@ from mtc_hw.simulate.ensemble_loop import Entry, Loop, compiled
 from mtc_hw.simulate.ode import SampledCurrent
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, TAIL_SLOPE, Array, CellEffects, Curve, Neurons, Trace
 
-STEP = 0.5  # of the shortest time constant; a preset's spikes lie within 0.06 tau_m of LSODA's
+STEP = 0.5  # of the shortest time constant
 LARGEST_RUN = 5e10  # steps times neurons, some minutes
 LARGEST_TRACE = 4e9  # voltages
 CHUNKS = 4  # that each thread gets, so that none waits long for another
 SMALLEST, LARGEST = 128, 1024  # lanes in a chunk
 ROUNDING = 1e-9  # of a step
-SLACK = 1.5  # by which a step may exceed a neuron's own, so that few need several
+SLACK = 1.5  # by which a given step may exceed a neuron's own before that takes several
 
 PRECISIONS = {"float32": FLOAT32, "float64": FLOAT64}
 ROWS = {name: row for row, name in enumerate((*FILTERS, "membrane"))}
@@ -317,16 +319,19 @@ def steps_of(neurons: Neurons) -> Array:
     """Each neuron's longest step, tau_m, (N,): `STEP` of the shortest time constant of its membrane, of the filters
     that it uses and of their loops.
     """
-    lag = np.where(in_use(neurons), neurons.tau, np.inf)
+    used = in_use(neurons)
+    lag = np.where(used, neurons.tau, np.inf)
     gain = np.stack([np.where(np.equal(ELEMENT_FILTER, y)[:, None], neurons.alpha, 0.0).sum(0) for y in range(3)])
     filters = _steepest(neurons.filter_curve) / lag
     membrane = _steepest(neurons.leak_curve) * neurons.leak
     if neurons.cells is not None:
         steepest = _steepest_cells(neurons.cells)
         filters, membrane = steepest[1:] / lag, steepest[0] * neurons.leak
+    # Of 400 bursting neurons with 5 % mismatch and of their circuits on 100 chips, all fire as often as by LSODA over
+    # 4,000 tau_m up to 1.5 of these steps, and 1 % does not at 2: `benchmarks/ensemble.py`.
     rates = [np.ones_like(membrane), membrane, neurons.alpha[0] / 2.0, *filters, *np.sqrt(gain * filters)]
     if neurons.cells is not None:
-        rates += [*np.divide(0.5, neurons.cells.lag, out=np.zeros_like(lag), where=neurons.cells.lag > 0.0)]
+        rates += [*np.divide(0.5, neurons.cells.lag, out=np.zeros_like(lag), where=used & (neurons.cells.lag > 0.0))]
     return np.asarray(STEP / np.max(rates, axis=0))
 
 
