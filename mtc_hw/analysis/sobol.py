@@ -56,7 +56,7 @@ def sobol_of(
         raise DataError(f"n is {n}; Sobol points come in powers of 2, such as {1 << max(n, 2).bit_length()}")
     if not names or 2 * n * len(names) > LARGEST_DESIGN:
         raise DataError(f"{len(names)} dimensions with n = {n} make no design; give at least one, or lower n")
-    unit = qmc.Sobol(2 * len(names), rng=np.random.default_rng(seed)).random(n)
+    unit = qmc.Sobol(2 * len(names), bits=64, rng=np.random.default_rng(seed)).random(n)
     columns = [dimensions[name].ppf(unit[:, [k, k + len(names)]]) for k, name in enumerate(names)]
     a, b = np.moveaxis(np.array(columns, dtype=np.float64), (0, 1, 2), (2, 1, 0))
     values = [_called(function, a), _called(function, b)]

@@ -192,9 +192,7 @@ class Measured:
     sd: float  # of the population; NaN for a single value
     high: float
     quantiles: Mapping[float, float]
-    capability: (
-        float | None
-    )  # Cpk: the nearer limit's distance from the mean over 3 sd; says most of a normal quantity
+    capability: float | None  # Cpk, the nearer limit's distance from the mean over 3 sd; None without sd or limit
 
 
 def measured(table: pa.Table, quantity: str, limits: Limits | None = None) -> Measured | None:
