@@ -1,6 +1,5 @@
-"""The commands between a network and its report: map, netlist, simulate, montecarlo, compare, calibrate."""
+"""The commands between a network and its report: map, netlist, simulate, montecarlo, calibrate."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -215,38 +214,6 @@ def montecarlo(
     y = drawn["yield"]
     text = f"{drawn['n_ok']} of {samples} chips ran, yield {y['value']:.2f} ({y['low']:.2f} to {y['high']:.2f})"
     emit(as_json, drawn, f"{text}, table {drawn['table']}")
-
-
-def compare(
-    given: Given,
-    out: Out = Path("comparison.json"),
-    level: Level = "transistor",
-    duration: Duration = 1000.0,
-    technology: Technology = "generic",
-    size: Size = SQUARE,
-    bits: MappedBits = 8,
-    seed: ChipSeed = None,
-    sample: Sample = 0,
-    record: Record = None,
-    jobs: Jobs = 0,
-    as_json: Json = False,
-) -> None:
-    """Compare the spike trains of circuit and software, neuron by neuron.
-
-    Example: mtc-hw compare net/network.json --level transistor
-    """
-    from mtc_hw.exports import compare_levels, design_of
-    from mtc_hw.simulate.pool import Workers
-    from mtc_hw.sources import load_source
-
-    source = load_source(given)
-    design = design_of(source, bits, technology, size, seed, sample, record)
-    values = compare_levels(source, design, level, duration, Workers(jobs=jobs))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    same, total = values["same_count"], len(values["neurons"])
-    text = f"{same} of {total} neurons spike as often as in software, mean coincidence {values['coincidence']}"
-    emit(as_json, values, f"{text}; details in {out}")
 
 
 def calibrate(
