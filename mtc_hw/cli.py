@@ -10,6 +10,7 @@ import typer
 
 from mtc_hw import __version__
 from mtc_hw.cli_characterise import characterise
+from mtc_hw.cli_compare import compare
 from mtc_hw.cli_corners import corners
 from mtc_hw.cli_excitability import excitability
 from mtc_hw.cli_montecarlo import montecarlo
@@ -33,6 +34,7 @@ from mtc_hw.cli_options import (
     emit,
 )
 from mtc_hw.cli_stages import budget_, calibrate, compare, map_, netlist, simulate
+from mtc_hw.cli_stages import budget_, calibrate, map_, montecarlo, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
 from mtc_hw.hardware.unit import SQUARE
