@@ -33,8 +33,7 @@ from mtc_hw.cli_options import (
     Temperature,
     emit,
 )
-from mtc_hw.cli_stages import budget_, calibrate, compare, map_, netlist, simulate
-from mtc_hw.cli_stages import budget_, calibrate, map_, montecarlo, netlist, simulate
+from mtc_hw.cli_stages import budget_, calibrate, map_, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
 from mtc_hw.hardware.unit import SQUARE

@@ -1,5 +1,4 @@
-"""The commands between a network and its report: map, netlist, simulate, compare, calibrate."""
-"""The commands between a network and its report: map, netlist, simulate, montecarlo, calibrate."""
+"""The commands between a network and its report: map, netlist, simulate, calibrate."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -183,64 +182,6 @@ def simulate(
     emit(as_json, {"runs": rows, "n_ok": len(rows) - len(failed), "n_failed": len(failed)}, _with(text, failed))
     if failed:
         raise typer.Exit(1)
-
-
-def compare(
-    given: Given,
-    out: Out = Path("comparison.json"),
-    level: Level = "transistor",
-    duration: Duration = 1000.0,
-    technology: Technology = "generic",
-    size: Size = SQUARE,
-    bits: MappedBits = 8,
-    seed: ChipSeed = None,
-    sample: Sample = 0,
-    record: Record = None,
-    jobs: Jobs = 0,
-    as_json: Json = False,
-) -> None:
-    """Compare the spike trains of circuit and software, neuron by neuron.
-
-    Example: mtc-hw compare net/network.json --level transistor
-    """
-    from mtc_hw.exports import compare_levels, design_of
-def montecarlo(
-    given: Given,
-    out: Out = Path("montecarlo"),
-    level: Level = "behavioural",
-    samples: Annotated[int, typer.Option(min=1, help="Virtual chips.")] = 20,
-    seed: Annotated[int, typer.Option(help="Root seed of the draws.")] = 0,
-    duration: Duration = 4000.0,
-    threshold: Annotated[float, typer.Option(help="R2 that a good network chip reaches.")] = 0.9,
-    technology: Technology = "generic",
-    size: Size = SQUARE,
-    bits: MappedBits = 8,
-    jobs: Jobs = 0,
-    as_json: Json = False,
-) -> None:
-    """Draw mismatched chips and simulate each.
-
-    A neuron's chip is good when its regime is the nominal one's, a network's when its R2 reaches the threshold.
-
-    Example: mtc-hw montecarlo bursting --level transistor --samples 50 --out chips
-    """
-    from mtc_hw.exports import design_of, draw_chips
-    from mtc_hw.simulate.pool import Workers
-    from mtc_hw.sources import load_source
-
-    source = load_source(given)
-    design = design_of(source, bits, technology, size, seed, sample, record)
-    values = compare_levels(source, design, level, duration, Workers(jobs=jobs))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(values, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    same, total = values["same_count"], len(values["neurons"])
-    text = f"{same} of {total} neurons spike as often as in software, mean coincidence {values['coincidence']}"
-    emit(as_json, values, f"{text}; details in {out}")
-    design = design_of(source, bits, technology, size)
-    drawn = draw_chips(source, design, level, samples, seed, duration, threshold, Workers(jobs=jobs), out)
-    y = drawn["yield"]
-    text = f"{drawn['n_ok']} of {samples} chips ran, yield {y['value']:.2f} ({y['low']:.2f} to {y['high']:.2f})"
-    emit(as_json, drawn, f"{text}, table {drawn['table']}")
 
 
 def calibrate(
