@@ -46,9 +46,10 @@ Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Run only the
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Run failed chips again.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that a deck may take.")]
 Memory = Annotated[float, typer.Option(min=0.1, help="GiB that a simulator process may use.")]
-Keep = Annotated[bool, typer.Option("--keep-waveforms", help="Keep every chip's waveforms, as .npz.")]
-KeepDraws = Annotated[bool, typer.Option("--draws", help="Write the chips' draws as a table too.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Write the tables as CSV too.")]
+Keep = Annotated[
+    list[Literal["draws", "waveforms", "csv"]] | None,
+    typer.Option(help="Once for each: the chips' draws as a table, their waveforms, the tables as CSV too."),
+]
 Precision = Annotated[Literal["float32", "float64"], typer.Option(help="Of the compiled tiers.")]
 
 
@@ -81,9 +82,7 @@ def montecarlo(
     jobs: Jobs = 0,
     timeout: Timeout = 300.0,
     memory: Memory = 4.0,
-    keep_waveforms: Keep = False,
-    draws: KeepDraws = False,
-    csv: Csv = False,
+    keep: Keep = None,
     as_json: Json = False,
 ) -> None:
     """Draw mismatched chips, simulate each on one of four tiers, and tell the yield.
@@ -105,8 +104,8 @@ def montecarlo(
         scheduler=scheduler,
         resume=resume,
         retry_failed=retry_failed,
-        draws=draws,
-        csv=csv,
+        draws="draws" in (keep or ()),
+        csv="csv" in (keep or ()),
         shown=not as_json,
     )
     chips = ChipsOptions(
@@ -122,7 +121,7 @@ def montecarlo(
         corners=tuple(corner or ()),
         temperatures=tuple(temperature or ()),
         precision=precision,
-        keep_waveforms=keep_waveforms,
+        keep_waveforms="waveforms" in (keep or ()),
     )
     found = run_chips(load_source(given), chips, engine, out, datasheet, threshold, confirm)
     emit(as_json, found.to_json(), found.summary())

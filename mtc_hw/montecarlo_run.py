@@ -182,10 +182,10 @@ class ChipsRun:
             "n_ok": done.n_ok,
             "n_failed": done.n_failed,
             "outcomes": done.outcomes,
-            "yield": _shown(judged.overall),
-            "yield_by_quantity": {name: _shown(each) for name, each in judged.by_quantity.items()},
-            "yield_by_condition": {str(where): _shown(each) for where, each in judged.by_condition.items()},
-            "wanted": {name: str(limits) for name, limits in self.sheet.limits.items()},
+            "yield": shown(judged.overall),
+            "yield_by_quantity": {name: shown(each) for name, each in judged.by_quantity.items()},
+            "yield_by_condition": {str(where): shown(each) for where, each in judged.by_condition.items()},
+            "limits": {name: each.model_dump(exclude_none=True) for name, each in self.sheet.limits.items()},
             "regimes": done.regimes,
             "tier": self.study.tier,
             "agreement": None if self.agreement is None else dataclasses.asdict(self.agreement),
@@ -206,7 +206,7 @@ class ChipsRun:
         return text if self.agreement is None else f"{text}\n{self.agreement.summary()}"
 
 
-def _shown(found: Yield) -> dict[str, float]:
+def shown(found: Yield) -> dict[str, float]:
     return {"value": found.value, "low": found.low, "high": found.high}
 
 

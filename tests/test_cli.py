@@ -18,7 +18,8 @@ from mtc_hw.netlist.readback import with_deck
 from mtc_hw.neuron_file import preset_names
 
 COMMANDS = {
-    "train", "predict", "map", "netlist", "simulate", "montecarlo", "compare", "calibrate", "report", "neuron", "run",
+    "train", "predict", "map", "netlist", "simulate", "montecarlo",
+    "analyse", "sobol", "area", "compare", "calibrate", "report", "neuron", "run",
     "excitability", "doctor", "budget", "characterise", "corners",
 }  # fmt: skip
 

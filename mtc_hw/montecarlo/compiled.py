@@ -33,12 +33,18 @@ def run_compiled(study: Study, block: Block, threads: int = 1) -> list[Result]:
     start = time.perf_counter()
     place = study.places[block.place]
     chips = [study.chip(place, sample) for sample in block.samples]
-    if isinstance(study.subject, FreeNeuron):
-        results = _neurons(study, study.subject, place, block.samples, chips, threads)
-    else:
-        results = _networks(study, study.subject, place, block.samples, chips, threads)
+    results = simulated(study, place, block.samples, chips, threads)
     share = (time.perf_counter() - start) / len(block.samples)
     return [Result(dataclasses.replace(each.row, seconds=share), each.kept) for each in results]
+
+
+def simulated(
+    study: Study, place: Place, samples: Sequence[int], chips: Sequence[MappedDesign], threads: int = 1
+) -> list[Result]:
+    """Chips of the place's design, whatever their deviations are."""
+    if isinstance(study.subject, FreeNeuron):
+        return _neurons(study, study.subject, place, samples, chips, threads)
+    return _networks(study, study.subject, place, samples, chips, threads)
 
 
 def _meant(study: Study, design: MappedDesign) -> ModelSpec:
@@ -70,9 +76,8 @@ def _neurons(
         precision=study.precision,
         threads=threads,
     )
-    rows = (
-        neuron_row(blank(place, k), subject, trace.time, v) for k, v in zip(samples, trace.voltage.T, strict=True)
-    )
+    lanes = np.ascontiguousarray(trace.voltage.T)
+    rows = (neuron_row(blank(place, k), subject, trace.time, v) for k, v in zip(samples, lanes, strict=True))
     return [Result(row, _kept(study, trace, slice(i, i + 1))) for i, row in enumerate(rows)]
 
 

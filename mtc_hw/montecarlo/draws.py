@@ -13,6 +13,7 @@ from mtc_hw.hardware.cells import DEVICES
 from mtc_hw.hardware.design import Deviations, MappedDesign
 from mtc_hw.montecarlo.study import Study
 
+DRAWS = "draws.parquet"
 GROUP = 256  # samples written at once
 CAPACITANCE = "capacitance"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mtc_hw.analysis.datasheet import Datasheet
 from mtc_hw.errors import DataError
 from mtc_hw.montecarlo.blocks import blocks
-from mtc_hw.montecarlo.draws import write_draws
+from mtc_hw.montecarlo.draws import DRAWS, write_draws
 from mtc_hw.montecarlo.executors import open_executor
 from mtc_hw.montecarlo.ledger import Ledger, open_ledger
 from mtc_hw.montecarlo.progress import Tally, watching
@@ -20,7 +20,7 @@ from mtc_hw.montecarlo.table import write_table
 from mtc_hw.simulate.pool import Workers
 
 TABLE = "chips.parquet"
-DRAWS = "draws.parquet"
+
 MOST = 10_000_000  # samples
 
 
