@@ -25,19 +25,17 @@ def on_rung(deck: Deck, rung: int) -> Deck:
     """The deck on a rung of `RUNGS`, under a name that says so. Raises DeckError for a deck that must not be run."""
     settings = {"method": "gear", "maxord": "2", **MORE_ITERATIONS}
     if rung > 1:
-        settings["reltol"] = repr(looser(deck.text))
+        settings["reltol"] = looser(deck.text)
     text = _with_options(_TRAN.sub(_shorter_step, deck.text), settings)
     lint(text)
     return replace(deck, name=f"{deck.name} at rung {rung}", text=text)
 
 
-def looser(text: str) -> float:
-    """Ten times the deck's relative tolerance, as far as `LOOSEST`; one that is looser already stays."""
-    given = _RELTOL.findall(" ".join(found.group() for found in _OPTIONS.finditer(text)))
-    own = _number(given[-1]) if given else LOOSEST
-    if own is None:
-        return LOOSEST
-    return max(own, min(own * TOLERANCE_FACTOR, LOOSEST))
+def looser(text: str) -> str:
+    """Ten times the deck's relative tolerance, as far as `LOOSEST`; one that is looser, or no plain number, stays."""
+    given = _RELTOL.findall(" ".join(found.group() for found in _OPTIONS.finditer(text))) or [repr(LOOSEST)]
+    own = _number(given[-1])
+    return given[-1] if own is None else f"{max(own, min(own * TOLERANCE_FACTOR, LOOSEST)):.6g}"
 
 
 def _with_options(text: str, settings: dict[str, str]) -> str:

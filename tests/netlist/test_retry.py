@@ -3,7 +3,7 @@ import pytest
 from mtc_hw.errors import DeckError
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import own_deck
-from mtc_hw.netlist.retry import LOOSEST, RUNGS, on_rung
+from mtc_hw.netlist.retry import RUNGS, on_rung
 from mtc_hw.spice_lines import logical_lines
 
 TEXT = """* title with reltol=5 .tran
@@ -49,12 +49,12 @@ def test_the_second_rung_loosens_the_tolerance_too():
 
 
 @pytest.mark.parametrize(
-    ("own", "loosened"), [("1e-8", 1e-7), ("2e-4", LOOSEST), ("1e-3", LOOSEST), ("5e-3", 5e-3), ("1u", LOOSEST)]
+    ("own", "loosened"), [("1e-8", "1e-07"), ("2e-4", "0.001"), ("1e-3", "0.001"), ("5e-3", "0.005"), ("1u", "1u")]
 )
 def test_no_tolerance_is_loosened_beyond_the_bound(own, loosened):
     changed = on_rung(deck(**{"reltol=1e-6": f"RELTOL = {own}"}), 2)
     assert "RELTOL" not in changed.text
-    assert float(settings(changed.text)["reltol"]) == pytest.approx(loosened)
+    assert settings(changed.text)["reltol"] == loosened
 
 
 def test_a_deck_without_options_has_ngspice_s_own_tolerance():
