@@ -83,11 +83,12 @@ def out_of_memory(limit: int, said: str = "") -> str:
 
 def judge(deck: Deck, waveforms: Waveforms | None, log: str, seconds: float, driver: str, memory: int) -> Outcome:
     """A run counts only if every wanted vector is there, finite, and reaches the end, whatever the exit code says."""
+    waveforms = waveforms if waveforms is not None and waveforms.axis.size else None
     status, reason = _verdict(deck, waveforms, log, memory)
     kept = waveforms if status == "ok" else None
     node, moment = None, None
     if status in ("operating point", "timestep", "truncated"):
-        node, moment = _match(_NODE, log), _moment(waveforms, log)
+        node, moment = _match(_NODE, log), _moment(waveforms if status != "operating point" else None, log)
     return Outcome(deck.name, deck.digest, status, reason, kept, seconds, driver, node, moment)
 
 
@@ -127,11 +128,11 @@ def _said(log: str, memory: int) -> tuple[Status, str] | None:
 
 
 def _moment(waveforms: Waveforms | None, log: str) -> float | None:
-    """Time of the failure by the log, or by the last point there is, s."""
+    """Time of the failure, s: by the log, else the last point there is; 0 without any."""
     said = _match(_TIME, log)
     if said is not None:
         return float(said)
-    return None if waveforms is None else float(waveforms.axis[-1])
+    return 0.0 if waveforms is None else float(waveforms.axis[-1])
 
 
 def _match(pattern: re.Pattern[str], log: str) -> str | None:

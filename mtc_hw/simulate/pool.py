@@ -20,7 +20,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
-from mtc_hw.simulate.outcome import Loss, Outcome
+from mtc_hw.simulate.outcome import Loss, Outcome, out_of_memory
 from mtc_hw.simulate.worker import (
     BETWEEN_DECKS,
     Limits,
@@ -33,6 +33,7 @@ from mtc_hw.simulate.worker import (
 
 RECYCLE = 2000  # tasks after which a worker is replaced, whatever ngspice may leak
 AHEAD = 3  # tasks for each worker that wait or run: enough to keep it busy, few enough to keep this process small
+NEARLY_ALL = 0.6  # of the memory in use shortly before a worker died: it died of that
 Driver = Literal["pyspice", "ngspice"]
 Done = Callable[[Outcome], None]
 Context = TypeVar("Context")
@@ -150,9 +151,10 @@ def _loss(exitcode: int, note: Note, workers: Workers) -> Loss:
     if exitcode == -signal.SIGALRM:
         limit = workers.timeout if note.deck else workers.timeout + BETWEEN_DECKS
         return Loss("timeout", f"killed after {limit:g} s in {at}", seconds)
-    if exitcode < 0:
-        return Loss("killed", f"the worker was ended by {signal.Signals(-exitcode).name} in {at}", seconds)
-    return Loss("killed", f"the worker ended with exit code {exitcode} in {at}", seconds)
+    how = f"was ended by {signal.Signals(-exitcode).name}" if exitcode < 0 else f"ended with exit code {exitcode}"
+    said = f"the worker {how} in {at}"
+    exhausted = note.memory > NEARLY_ALL * workers.memory
+    return Loss("killed", out_of_memory(workers.memory, said) if exhausted else said, seconds)
 
 
 def _run_deck(_context: Any, task: tuple[int, Deck], run: Runner) -> Outcome:

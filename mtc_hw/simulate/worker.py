@@ -2,21 +2,26 @@
 
 import json
 import os
+import resource
 import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 from mtc_hw.errors import MtcError
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
+from mtc_hw.simulate.ladder import climb
 from mtc_hw.simulate.outcome import Loss, Outcome, out_of_memory
 
+SAMPLING = 0.1  # s between two looks at the memory in use
 BETWEEN_DECKS = 60.0  # s that a task may compute beyond a deck's time limit before it counts as hanging
 
 
@@ -35,6 +40,7 @@ class Note:
 
     began: float  # time.time() at the start of the task
     deck: str  # name of the deck that runs; empty between decks
+    memory: int  # bytes in use a moment ago; 0 where the system does not tell
 
 
 @dataclass(frozen=True)
@@ -61,16 +67,21 @@ def settle(home: str, library: str, limits: Limits, context: Any) -> None:
     if limits.driver == "pyspice":
         # A handler in Python would wait until the library returns.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    note = os.open(_note_path(home, os.getpid()), os.O_WRONLY | os.O_CREAT, 0o600)
+    note, memory = (os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in _note_paths(home, os.getpid()))
+    threading.Thread(target=_watch, args=(memory,), daemon=True).start()
     _SETTINGS.append(_Setting(limits, context, note))
 
 
-def _end_with_the_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+def _watch(memory: int) -> None:
+    """Notes the memory in use, since a library that runs out of it may die without a word, and ends this process with
+    its parent."""
+    parent, usage = parent_process(), Path("/proc/self/statm")
+    assert parent is not None
+    while not wait([parent.sentinel], SAMPLING):
+        with suppress(OSError, MemoryError):
+            pages = usage.read_text().split()[5]
+            os.pwrite(memory, f"{int(pages) * resource.getpagesize():<20}".encode(), 0)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def perform(function: Callable[..., Any], task: Any) -> Any:
@@ -124,10 +135,10 @@ class WorkerRunner:
 def run_serially(
     decks: Sequence[Deck], done: Callable[[Outcome], None] | None = None, *, run: Callable[[Deck], Outcome]
 ) -> list[Outcome]:
-    """One deck after the other."""
+    """One deck after the other, each up the ladder of retries."""
     outcomes = []
     for deck in decks:
-        outcomes.append(run(deck))
+        outcomes.append(climb(deck, run))
         if done is not None:
             done(outcomes[-1])
     return outcomes
@@ -135,17 +146,19 @@ def run_serially(
 
 def take_note(home: str, pid: int) -> Note:
     """What a dead worker was at."""
-    path = _note_path(home, pid)
+    note, memory = _note_paths(home, pid)
     try:
-        read = json.loads(path.read_text())
-        path.unlink()
-        return Note(read["began"], read["deck"])
+        read = json.loads(note.read_text())
+        found = Note(read["began"], read["deck"], int(memory.read_text() or 0))
     except (OSError, ValueError):
-        return Note(time.time(), "")
+        return Note(time.time(), "", 0)
+    note.unlink()
+    memory.unlink()
+    return found
 
 
-def _note_path(home: str, pid: int) -> Path:
-    return Path(home, f"note_{pid}")
+def _note_paths(home: str, pid: int) -> tuple[Path, Path]:
+    return Path(home, f"note_{pid}"), Path(home, f"memory_{pid}")
 
 
 def _arm(seconds: float) -> None:

@@ -14,7 +14,7 @@ def waves(end: float = 2.0, **changed) -> Waveforms:
 
 
 def verdict(waveforms, log: str = "") -> tuple[str, str]:
-    outcome = judge(DECK, waveforms, log, 0.5, "ngspice")
+    outcome = judge(DECK, waveforms, log, 0.5, "ngspice", 1 << 30)
     assert outcome.ok == (outcome.status == "ok")
     assert (outcome.waveforms is not None) == outcome.ok
     assert (outcome.deck, outcome.digest, outcome.seconds) == ("run", DECK.digest, 0.5)
@@ -26,37 +26,73 @@ def test_a_run_with_every_vector_to_the_end_counts_whatever_the_log_says(log):
     assert verdict(waves(), log) == ("ok", "")
 
 
-def test_no_data_is_a_broken_netlist_and_says_what_ngspice_said():
-    assert verdict(None, "Note\nError: unknown subckt: x1 a b nothing\nmore") == (
-        "netlist",
-        "Error: unknown subckt: x1 a b nothing",
-    )
-    assert verdict(None, "first\nlast \n\n") == ("netlist", "last")
-    assert verdict(None) == ("netlist", "ngspice gave no data")
-    assert verdict(waves(**{"time": np.empty(0)}) and Waveforms(np.empty(0), {})) == (
-        "netlist",
-        "ngspice gave no data",
-    )
+LOGS = {
+    "undefined subcircuit": (
+        "Error: unknown subckt: x1 a b nothing\nmore",
+        "missing model",
+        "unknown subckt: x1 a b nothing",
+    ),
+    "undefined model": (
+        "warning, can't find model 'n' from line\nError on line 4",
+        "missing model",
+        "can't find model 'n'",
+    ),
+    "undefined parameter": ("Undefined parameter [gone]\nCannot compute", "syntax", "Undefined parameter [gone]"),
+    "expression": ("PTerror: syntax error, parsing stopped at\nError on line 4", "syntax", "PTerror: syntax error"),
+    "operating point": ("Transient op failed, timestep too small\naborted", "operating point", "Transient op failed"),
+    "step": ("TRAN:  Timestep too small; time = 1e-3\nrun simulation(s) aborted", "timestep", "Timestep too small"),
+    "memory": (
+        "malloc: Internal Error: can't allocate 8 bytes.",
+        "killed",
+        "out of memory, the limit is 1 GiB: malloc",
+    ),
+    "nothing known": ("first\nlast \n\n", "syntax", "last"),
+    "nothing": ("", "syntax", "ngspice gave no data"),
+}
 
 
-def test_no_data_after_an_abort_is_a_lack_of_convergence():
-    assert verdict(None, "Warning: singular\nTimestep too small; time = 0") == (
-        "convergence",
-        "Timestep too small; time = 0",
-    )
+@pytest.mark.parametrize("said", LOGS)
+@pytest.mark.parametrize("waveforms", [None, Waveforms(np.empty(0), {})])
+def test_without_data_the_class_is_what_ngspice_said(said, waveforms):
+    log, status, reason = LOGS[said]
+    found = verdict(waveforms, log)
+    assert found[0] == status
+    assert reason in found[1]
 
 
 def test_a_run_that_ends_early_says_where():
     assert verdict(waves(1.5)) == ("truncated", "stopped at 1.5 of 2")
     assert verdict(waves(1.5), "doAnalyses: TRAN:  Timestep too small") == (
-        "convergence",
-        "stopped at 1.5 of 2: doAnalyses: TRAN:  Timestep too small",
+        "timestep",
+        "doAnalyses: TRAN:  Timestep too small",
     )
+
+
+@pytest.mark.parametrize(
+    ("log", "node", "time"),
+    [
+        ('TRAN:  Timestep too small; time = 1.25e-4, timestep = 0: trouble with node "v_0"', "v_0", 1.25e-4),
+        (
+            "Warning: singular matrix: check node a#b\nTimestep too small; initial timepoint: cause unrecorded.",
+            "a#b",
+            0.0,
+        ),
+        ("TRAN:  Timestep too small", None, 1.5),
+    ],
+)
+def test_a_failure_names_its_node_and_its_time(log, node, time):
+    outcome = judge(DECK, waves(1.5), log, 0.5, "ngspice", 1 << 30)
+    assert (outcome.node, outcome.time) == (node, time)
+
+
+def test_a_good_run_has_neither_node_nor_time_of_failure():
+    outcome = judge(DECK, waves(), "Warning: singular matrix:  check node x", 0.5, "ngspice", 1 << 30)
+    assert (outcome.node, outcome.time, outcome.rung) == (None, None, 0)
 
 
 def test_a_vector_that_was_asked_for_must_be_there():
     less = Waveforms(waves().axis, {"v(a)": np.ones(5)})
-    assert verdict(less) == ("missing", "no V(B) in the result")
+    assert verdict(less) == ("missing vector", "no V(B) in the result")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -65,5 +101,5 @@ def test_every_vector_that_was_asked_for_must_be_finite(value):
 
 
 def test_a_sweep_has_no_end_to_reach():
-    outcome = judge(Deck("sweep", "", ("v(a)",), None), waves(0.1), "", 0.0, "ngspice")
+    outcome = judge(Deck("sweep", "", ("v(a)",), None), waves(0.1), "", 0.0, "ngspice", 1 << 30)
     assert outcome.ok
