@@ -4,6 +4,7 @@ The decks hold a .control block of our own, so they are not linted; every name a
 netlist filters. A PDK is reached through a link in the private folder: its path is in no deck.
 """
 
+import dataclasses
 import os
 import subprocess
 import tempfile
@@ -20,6 +21,7 @@ from mtc_hw.hardware.process import Kind, um
 from mtc_hw.hardware.technology import Library, Technology
 from mtc_hw.netlist.templates import checked_name, spice
 from mtc_hw.simulate.ngspice import executable, read_raw
+from mtc_hw.simulate.waveforms import Waveforms
 from mtc_hw.spec import Array
 
 INITIALISATION = "set num_threads=1\nset ng_nomodcheck\n"
@@ -34,6 +36,7 @@ Vd 0 s dc 0
 Esp sp 0 s 0 -1
 Egp gp sp g s -1"""
 """Drains are at ground: at a volt, the rounding of the PDK's contact resistors' currents would bury a pA."""
+DRAWN_GATE, DRAWN_STEP = 0.2, 0.05  # V: where the sweeps of mismatched transistors start, and their step
 SMALLEST, LARGEST = 1e-12, 1e-6  # A: where drain currents are compared
 PATIENCE = 600.0  # s; SKY130 as shipped takes 7 to 20 s
 
@@ -62,6 +65,32 @@ class Sweep:
 
 def library_sweep(technology: Technology, transistors: Sequence[Transistor], temperatures: Sequence[float]) -> Sweep:
     """The PDK's own transistors. Raises TechnologyError when the PDK is missing or ngspice cannot run it."""
+    head, instances, path = _library_deck(technology, transistors)
+    return _swept(technology, head, instances, temperatures, path)
+
+
+def drawn_sweep(
+    technology: Technology, transistors: Sequence[Transistor], switch: str, redraws: int, seed: int
+) -> Array:
+    """The PDK's own transistors with their mismatch, drawn anew `redraws` times in one load of the library.
+
+    Drain currents, A, (1 + redraws, transistors, P), at half the supply from drain to source over the gate voltage;
+    the first without mismatch. `switch` is the PDK's parameter that turns mismatch on. Raises TechnologyError
+    as `library_sweep`.
+    """
+    head, instances, path = _library_deck(technology, transistors)
+    set_switch = f"alterparam {checked_name(switch)} ="
+    control = [f"setseed {seed}", f"{set_switch} 0"]
+    for number in range(redraws + 1):
+        control += [f"{set_switch} 1"] if number == 1 else []
+        control += ["reset", _drawn_command(technology), f"write {number}.raw {_probes(instances)}", "destroy all"]
+    ran = _run(technology, head, instances, control, redraws + 1, path, INITIALISATION)
+    currents = [[waves[f"i(vm{index})"] for index in range(len(transistors))] for waves in ran.waves]
+    return np.abs(currents)
+
+
+def _library_deck(technology: Technology, transistors: Sequence[Transistor]) -> tuple[str, list[str], Path]:
+    """The lines that load the PDK, an instance for each transistor, and where the library is."""
     library = technology.library
     assert library is not None
     path = pdk.located(library)
@@ -73,7 +102,7 @@ def library_sweep(technology: Technology, transistors: Sequence[Transistor], tem
         model = technology.device(each.kind).model
         letter = _letter(model, contents, library)
         lines.append(_instance(index, each, model, technology.diffusion, library.unit, letter))
-    return _run(technology, head, lines, transistors, temperatures, path)
+    return head, lines, path
 
 
 def card_sweep(
@@ -84,7 +113,35 @@ def card_sweep(
         _instance(index, each, name, technology.diffusion, 1.0, "m")
         for index, (each, name) in enumerate(zip(transistors, names, strict=True))
     ]
-    return _run(technology, cards.rstrip(), instances, transistors, at, None)
+    return _swept(technology, cards.rstrip(), instances, at, None)
+
+
+def shifted_sweep(
+    technology: Technology,
+    names: Sequence[str],
+    transistors: Sequence[Transistor],
+    shifts: Sequence[tuple[float, float]],
+) -> Array:
+    """Cards with their threshold shifted, V, and their width by a share, under the sweep of `drawn_sweep`.
+
+    Drain currents, A, (shifts, transistors, P).
+    """
+    instances: list[str] = []
+    for threshold, width in shifts:
+        for each, name in zip(transistors, names, strict=True):
+            wider = dataclasses.replace(each, width=each.width * (1.0 + width))
+            line = _instance(len(instances), wider, name, technology.diffusion, 1.0, "m")
+            instances.append(f"{line} delvto={spice(threshold)}")
+    control = [_drawn_command(technology), f"write 0.raw {_probes(instances)}"]
+    waves = _run(technology, technology.cards.rstrip(), instances, control, 1, None, INITIALISATION).waves[0]
+    currents = np.abs([waves[f"i(vm{index})"] for index in range(len(instances))])
+    return currents.reshape(len(shifts), len(transistors), -1)
+
+
+def _drawn_command(technology: Technology) -> str:
+    drain = spice(technology.supply / 2.0)
+    sweep = f"dc vg {DRAWN_GATE} {spice(technology.supply)} {DRAWN_STEP} vd {drain} {drain} 1"
+    return f"option temp={spice(technology.temperature)}\n{sweep}"
 
 
 def worst_difference(reference: Array, found: Array) -> float:
@@ -117,21 +174,49 @@ def _instance(index: int, each: Transistor, model: str, diffusion: float, unit: 
     )
 
 
+def _probes(instances: Sequence[str]) -> str:
+    return " ".join(f"i(vm{index})" for index in range(len(instances)))
+
+
+def _swept(
+    technology: Technology, head: str, instances: list[str], temperatures: Sequence[float], library: Path | None
+) -> Sweep:
+    """All transistors over gate and drain voltage at every temperature."""
+    (first, middle), gate = DRAINS, f"{LOWEST_GATE} {spice(technology.supply)} {GATE_STEP}"
+    sweep = f"dc vg {gate} vd {first} {2.0 * middle - first:g} {middle - first:g}"
+    control = []
+    for number, temperature in enumerate(temperatures):
+        control += [f"option temp={spice(temperature)}", sweep, f"write {number}.raw {_probes(instances)}"]
+    ran = _run(
+        technology, head, instances, control, len(temperatures), library, INITIALISATION + (DUMP if library else "")
+    )
+    currents = {
+        temperature: [waves[f"i(vm{index})"] for index in range(len(instances))]
+        for temperature, waves in zip(temperatures, ran.waves, strict=True)
+    }
+    return Sweep(currents, ran.listing, ran.seconds, ran.loading)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ran:
+    """What one ngspice process left."""
+
+    waves: list[Waveforms]
+    listing: str
+    seconds: float
+    loading: float
+
+
 def _run(
     technology: Technology,
     head: str,
     instances: list[str],
-    transistors: Sequence[Transistor],
-    temperatures: Sequence[float],
+    control: list[str],
+    count: int,
     library: Path | None,
-) -> Sweep:
-    """One ngspice process: loads, lists, sweeps at every temperature."""
-    probes = " ".join(f"i(vm{index})" for index in range(len(transistors)))
-    (first, middle), gate = DRAINS, f"{LOWEST_GATE} {spice(technology.supply)} {GATE_STEP}"
-    sweep = f"dc vg {gate} vd {first} {2.0 * middle - first:g} {middle - first:g}"
-    control = ["echo loaded > loaded"]
-    for number, temperature in enumerate(temperatures):
-        control += [f"option temp={spice(temperature)}", sweep, f"write {number}.raw {probes}"]
+    initialisation: str,
+) -> _Ran:
+    """One ngspice process: loads, and does what `control` says, which writes 0.raw to `count` - 1.raw."""
     deck = [
         f"* transistors of {technology.name}",
         head,
@@ -139,6 +224,7 @@ def _run(
         *instances,
         OPTIONS,
         ".control",
+        "echo loaded > loaded",
         *control,
         "quit",
         ".endc",
@@ -147,22 +233,21 @@ def _run(
     with tempfile.TemporaryDirectory(prefix="mtc_hw_") as name:
         folder = Path(name)
         (folder / "deck.cir").write_text("\n".join(deck), encoding="ascii")
-        (folder / "spinit").write_text(INITIALISATION + (DUMP if library else ""), encoding="ascii")
+        (folder / "spinit").write_text(initialisation, encoding="ascii")
         if library is not None:
             (folder / "library").symlink_to(library.parent.resolve(), target_is_directory=True)
         start = time.time()
         log = _ngspice(folder)
         seconds = time.time() - start
-        currents = {}
-        for number, temperature in enumerate(temperatures):
-            raw = folder / f"{number}.raw"
-            waves = read_raw(raw) if raw.exists() else None
-            if waves is None:
+        waves = []
+        for raw in (folder / f"{number}.raw" for number in range(count)):
+            found = read_raw(raw) if raw.exists() else None
+            if found is None:
                 raise TechnologyError(f"ngspice cannot run the transistors of {technology.name}: {_reason(log)}")
-            currents[temperature] = [waves[f"i(vm{index})"] for index in range(len(transistors))]
+            waves.append(found)
         loading = (folder / "loaded").stat().st_mtime - start
         listing = (folder / RESOLVED).read_text(encoding="latin-1") if (folder / RESOLVED).exists() else ""
-        return Sweep(currents, listing, seconds, loading)
+        return _Ran(waves, listing, seconds, loading)
 
 
 def _ngspice(folder: Path) -> str:

@@ -36,7 +36,7 @@ LAYERS = [
     ["netlist"],
     ["simulate"],
     ["analysis"],
-    ["sources", "card_bench", "freeze"],
+    ["sources", "card_bench", "freeze", "pdk_statistics"],
     ["characterise", "converters", "instrument", "trims", "field_trim", "calibrate", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     [

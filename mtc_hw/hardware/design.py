@@ -26,27 +26,42 @@ SUM_BIAS = 1e-9
 """A: bias of the amplifier that holds the negative sum, and the least that its mirror carries."""
 
 
+COMMON = ("nmos_threshold", "pmos_threshold", "nmos_gain", "pmos_gain")
+
+
 @dataclass(frozen=True, eq=False)
 class Deviations:
-    """One virtual chip: what each device's threshold and width, and all capacitors, differ by."""
+    """One virtual chip: what each device's threshold and width differ by, and what all its devices share.
+
+    A deck's transistors have both. The equations of a neuron have only a device's own: what is common to a mirror or
+    a pair cancels to first order, and the cells' sensitivities, taken one device at a time, do not say what is left.
+    """
 
     seed: int
     sample: int
     threshold: Array  # (rows, 10, N) V, by `MappedDesign.rows`, device and neuron; zero where there is no such device
     width: Array  # (rows, 10, N) relative
-    capacitance: Array = field(default_factory=lambda: np.empty(0))  # (N,) ln of the factor; zeros when omitted
+    common: Array = field(default_factory=lambda: np.empty(0))  # (4, N) by `COMMON`, V and relative; or zeros
+    capacitance: Array = field(default_factory=lambda: np.empty(0))  # (N,) ln of the capacitors' factor; or zeros
 
     def __post_init__(self) -> None:
-        count = self.threshold.shape[-1]
-        capacitance = np.zeros(count) if np.size(self.capacitance) == 0 else self.capacitance
-        shapes = {"threshold": self.threshold.shape, "width": self.threshold.shape, "capacitance": (count,)}
-        for name, value in (("threshold", self.threshold), ("width", self.width), ("capacitance", capacitance)):
-            object.__setattr__(self, name, frozen(value, shapes[name], f"deviations' {name}"))
+        for name, wanted in self._shapes().items():
+            value = getattr(self, name)
+            value = np.zeros(wanted) if np.size(value) == 0 and name in LATER else value
+            object.__setattr__(self, name, frozen(value, wanted, f"deviations' {name}"))
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        shape, count = self.threshold.shape, self.threshold.shape[-1]
+        return {"threshold": shape, "width": shape, "common": (len(COMMON), count), "capacitance": (count,)}
 
     def take(self, index: int) -> "Deviations":
         """Those of the one neuron at `index`."""
-        arrays = ("threshold", "width", "capacitance")
-        return dataclasses.replace(self, **{name: getattr(self, name)[..., index : index + 1] for name in arrays})
+        at = {name: getattr(self, name)[..., index : index + 1] for name in self._shapes()}
+        return dataclasses.replace(self, **at)
+
+
+LATER = ("common", "capacitance")
+"""Fields that older files and digests of chips do not have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +182,8 @@ def _leaves(value: object) -> Iterator[object]:
             yield value.cards
     elif dataclasses.is_dataclass(value):
         for each in dataclasses.fields(value):
-            if isinstance(value, Deviations) and each.name == "capacitance" and not value.capacitance.any():
-                continue  # such chips are older than the field, and keep their digests
+            if isinstance(value, Deviations) and each.name in LATER and not getattr(value, each.name).any():
+                continue
             yield each.name
             yield from _leaves(getattr(value, each.name))
     else:

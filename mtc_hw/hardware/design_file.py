@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from mtc_hw.errors import DataError, MtcError
-from mtc_hw.hardware.design import MappedDesign
+from mtc_hw.hardware.design import LATER, MappedDesign
 from mtc_hw.hardware.fields import plain, read_fields
 
 FORMAT = "mtc_hw design"
 VERSION = 2
-NOMINAL = {"capacitance": {"shape": [0]}}
+NOMINAL = {name: {"shape": [0]} for name in LATER}
 
 
 def save_design(design: MappedDesign, path: Path) -> None:
@@ -38,6 +38,6 @@ def load_design(path: Path) -> MappedDesign:
 
 
 def _current(fields: Any) -> Any:
-    """A file's fields as they are today: chips of before `Deviations.capacitance` have nominal capacitors."""
+    """A file's fields as they are today: older chips have no process spread."""
     deviations = fields.get("deviations") if isinstance(fields, dict) else None
     return fields | {"deviations": NOMINAL | deviations} if deviations else fields

@@ -37,6 +37,7 @@ def population(design: MappedDesign, deviations: Sequence[Deviations]) -> Mapped
             deviations[0],
             threshold=np.concatenate([each.threshold for each in deviations], axis=-1),
             width=np.concatenate([each.width for each in deviations], axis=-1),
+            common=np.concatenate([each.common for each in deviations], axis=-1),
             capacitance=np.concatenate([each.capacitance for each in deviations]),
         ),
     )

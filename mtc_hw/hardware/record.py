@@ -34,6 +34,7 @@ class LibraryRecord(BaseModel):
     remedy: Text  # how to get the PDK
     unit: Positive
     switches: dict[Name, Finite]  # every statistics switch, set for each run
+    mismatch_switch: Name | None = None  # which of them turns the PDK's own mismatch on
     sections: dict[str, Name]  # by corner
     aliases: dict[Name, Name] = {}  # what other versions call the devices
     digests: dict[Text, dict[str, str]] = Field(min_length=1)  # by version and corner, of the files that are read
@@ -97,6 +98,9 @@ class Record(BaseModel):
             if self.corners:
                 wrong.append("[corners] belongs to a card file; a library has sections")
             given = dict(self.library.sections)
+            switch = self.library.mismatch_switch
+            if switch is not None and switch not in self.library.switches:
+                wrong.append(f"library.mismatch_switch {switch!r} is not among library.switches")
             for version, digests in self.library.digests.items():
                 if set(digests) != set(given):
                     wrong.append(f"library.digests.{version!r} has not the corners of library.sections")

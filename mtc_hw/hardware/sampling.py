@@ -44,7 +44,8 @@ def normals(
     if not 0 <= sample < samples:
         raise SpecError(f"sample is {sample}; the {sampling} set has samples 0 to {samples - 1}")
     point = ndtri(np.maximum(_points(sampling, seed, samples, sum(counts))[sample], LEAST))
-    return dict(zip(parts, np.split(point, np.cumsum(counts)[:-1]), strict=True))
+    ends = np.cumsum(counts, dtype=int)
+    return {path: point[end - count : end] for (path, count), end in zip(parts.items(), ends, strict=True)}
 
 
 @lru_cache(maxsize=2)
@@ -58,7 +59,7 @@ def _points(sampling: Sampling, seed: int, samples: int, dimensions: int) -> Arr
     if wrong:
         raise SpecError(f"{'; '.join(wrong)}; use plain sampling, or vary fewer neurons or samples")
     if not dimensions:
-        return np.empty((samples, 0))
+        return np.empty((samples, 0))  # which no engine makes
     engine = qmc.LatinHypercube if sampling == "lhs" else qmc.Sobol
     points = engine(dimensions, rng=_key(f"{seed}/{sampling}")).random(samples)
     points.setflags(write=False)

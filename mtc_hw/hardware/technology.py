@@ -128,14 +128,30 @@ def process_spread(name: str) -> ProcessSpread:
 
     Raises TechnologyError where its record has no figures.
     """
+    found = _record(name).process
+    if found is None:
+        raise TechnologyError(f"technology {name} has no process spread; give its file a section [process]")
+    return found.spread()
+
+
+def mismatch_switch(name: str) -> str:
+    """The PDK's parameter that turns on the mismatch of its models, for a technology by name or TOML file.
+
+    Raises TechnologyError where there is none.
+    """
+    library = _record(name).library
+    if library is None or library.mismatch_switch is None:
+        remedy = "draw from its Pelgrom figures" if library is None else "name it in library.mismatch_switch"
+        raise TechnologyError(f"technology {name} has no mismatch models of a PDK; {remedy}")
+    return library.mismatch_switch
+
+
+def _record(name: str) -> Record:
     path = _record_path(name)
     try:
-        found = read_record(path).process
+        return read_record(path)
     except TechnologyError as error:
         raise TechnologyError(f"technology {path}: {error}") from None
-    if found is None:
-        raise TechnologyError(f"technology {path} has no process spread; give it a section [process]")
-    return found.spread()
 
 
 def _record_path(name: str) -> Path:
@@ -209,5 +225,5 @@ def _library(record: LibraryRecord, corner: str) -> dict[str, Any]:
             PdkVersionWarning,
             stacklevel=4,
         )
-    fields = record.model_dump(exclude={"sections", "digests", "aliases"})
+    fields = record.model_dump(exclude={"sections", "digests", "aliases", "mismatch_switch"})
     return fields | {"section": section, "digest": digest, "version": version or "unknown"}

@@ -11,8 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from mtc_hw.errors import SpecError
 from mtc_hw.hardware.bank import Bank
 from mtc_hw.hardware.cells import DEVICES, Cells
-from mtc_hw.hardware.design import BRANCHES, LEAK, MAX_DEVICES, Deviations, MappedDesign
-from mtc_hw.hardware.library import library_cell
+from mtc_hw.hardware.design import BRANCHES, COMMON, LEAK, MAX_DEVICES, Deviations, MappedDesign
 from mtc_hw.hardware.mismatch import Instance, device_counts, device_sigmas, instances, pelgrom
 from mtc_hw.hardware.process import ProcessSpread
 from mtc_hw.hardware.sampling import Sampling, normals, stream
@@ -61,7 +60,7 @@ class Variation:
     def draw(self, design: MappedDesign, seed: int, sample: int, bank: Bank | None = None) -> MappedDesign:
         """The virtual chip (seed, sample) of a design. Raises SpecError for a sample or bank that does not fit."""
         here = instances(design)
-        parts = ({PROCESS: len(dataclasses.fields(ProcessSpread))} if self.process else {}) | self._parts(here)
+        parts = ({PROCESS: len(COMMON) + 1} if self.process else {}) | self._parts(here)
         normal = normals(parts, seed, sample, self.sampling, self.samples)
         if self.local == "pdk":
             threshold, width = _banked(design, here, seed, sample, _checked(bank, design))
@@ -71,14 +70,12 @@ class Variation:
             threshold, width = pelgrom(design, here, normal)
         else:
             threshold, width = _nothing(design)
-        capacitance = np.zeros(design.count)
+        common = np.zeros(len(COMMON) + 1)
         if self.process is not None:
-            sigmas = dataclasses.asdict(self.process)
-            shift = {name: sigma * z for (name, sigma), z in zip(sigmas.items(), normal[PROCESS], strict=True)}
-            _add(here, threshold, shift["nmos_threshold"], shift["pmos_threshold"])
-            _add(here, width, shift["nmos_gain"], shift["pmos_gain"])
-            capacitance += shift["capacitor"]
-        return dataclasses.replace(design, deviations=Deviations(seed, sample, threshold, width, capacitance))
+            common = normal[PROCESS] * [getattr(self.process, name) for name in (*COMMON, "capacitor")]
+        everywhere = np.repeat(common[:, None], design.count, axis=1)
+        drawn = Deviations(seed, sample, threshold, width, everywhere[:-1], everywhere[-1])
+        return dataclasses.replace(design, deviations=drawn)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for a file or a digest."""
@@ -168,11 +165,3 @@ def response(technology: Technology, cells: Cells, kind: str) -> tuple[Array, Ar
     size[size == 0.0] = 1.0  # a wide OTA has no constant
     solved = np.linalg.pinv(rows / size[:, None]) / size * sigma[:, None]
     return solved[:, 0].reshape(2, -1), solved[:, 1].reshape(2, -1)
-
-
-def _add(here: Sequence[Instance], values: Array, nmos: float, pmos: float) -> None:
-    """Adds what all devices of a kind have in common."""
-    for each in here:
-        devices = library_cell(each.kind).devices
-        common = [nmos if device.polarity == "n" else pmos for device in devices]
-        values[each.row, : len(devices), each.neuron] += common

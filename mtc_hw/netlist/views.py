@@ -5,10 +5,10 @@ from typing import Literal
 
 import numpy as np
 
-from mtc_hw.hardware.cells import DEVICES
 from mtc_hw.hardware.design import (
     BRANCH_CELL,
     BRANCHES,
+    COMMON,
     LEAK,
     SUM_BIAS,
     MappedDesign,
@@ -18,6 +18,7 @@ from mtc_hw.hardware.design import (
     row_gain,
     row_offset,
 )
+from mtc_hw.hardware.library import library_cell
 from mtc_hw.netlist.converters import Instance
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, RectifiedTanh
 
@@ -263,10 +264,13 @@ def _equation(one: MappedDesign, known: Array, curve: Curve | None) -> dict[str,
 
 
 def _devices(one: MappedDesign, row: int) -> dict[str, float]:
-    """A transistor cell's parameters: nothing, or the virtual chip's draws."""
+    """A transistor cell's parameters: nothing, or the virtual chip's draws, a device's own and all devices'."""
     if one.deviations is None:
         return {}
-    names = DEVICES[one.rows[row][1]]
-    threshold = {f"vt_{d}": float(one.deviations.threshold[row, i, 0]) for i, d in enumerate(names)}
-    width = {f"b_{d}": float(one.deviations.width[row, i, 0]) for i, d in enumerate(names)}
-    return threshold | width
+    own = one.deviations.threshold[row, :, 0], one.deviations.width[row, :, 0]
+    common = dict(zip(COMMON, one.deviations.common[:, 0], strict=True))
+    result = {}
+    for prefix, values, quantity in (("vt", own[0], "threshold"), ("b", own[1], "gain")):
+        for device, value in zip(library_cell(one.rows[row][1]).devices, values, strict=False):
+            result[f"{prefix}_{device.name}"] = float(value + common[f"{device.polarity}mos_{quantity}"])
+    return result

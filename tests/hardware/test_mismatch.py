@@ -11,12 +11,14 @@ from mtc_hw.course import POINTS, Course
 from mtc_hw.hardware.cells import DEVICES
 from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK, as_spec, row_constant, row_gain, row_offset
 from mtc_hw.hardware.mismatch import device_sigmas, perturb, spread_of
+from mtc_hw.hardware.variation import Variation
 from mtc_hw.instrument import Bench
 from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import ACCURATE
 from mtc_hw.neuron_run import meant
 from mtc_hw.simulate.waveforms import to_trace
 from mtc_hw.spec import SIGNS, ModelSpec, Neurons, RectifiedTanh
+from mtc_hw.spread import Spread
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +209,35 @@ def test_a_transistor_sweep_shows_the_predicted_deviations(curved, runner):
     # The wide OTA's sensitivities are taken at the leak's bias; a filter runs at a thousandth of it.
     assert off[:, LEAK].max() < 0.15
     assert off[1, LEAK + 1 :].max() < 0.1
+
+
+def test_a_transistor_sweep_shows_the_drawn_parameters(curved, runner):
+    """5 % and 0.05 unit voltages, as drawn for each transconductor: what its devices were solved for."""
+    delta = as_spec(curved).neurons.delta[:, 0]
+    drawn = Variation(Spread(alpha=0.05, leak=0.05, tau=0.05, delta=0.05, rest=0.05, offset=0.05))
+    chips = [drawn.draw(curved, 7, sample) for sample in range(4)]
+    seen = np.array([moved(curved, chip, "transistor", runner, delta) for chip in chips])
+    said = np.array([predicted(curved, chip) for chip in chips])
+    assert 0.02 < np.abs(said[:, :2]).max() < 0.2 and np.abs(said[:, 2]).max() < 1e-12
+    off = np.sqrt(np.mean((seen - said) ** 2, axis=0))  # (quantity, OTA)
+    assert off[0, : LEAK + 1].max() < 0.001 and off[0].max() < 0.005
+    # The slowest filter runs at a few picoamperes, where the sensitivities of the leak's bias hold less well.
+    assert off[1, :-1].max() < 0.001 and off[1].max() < 0.004
+    assert off[2].max() < 0.002
+
+
+@pytest.mark.parametrize(("nmos", "pmos", "gain"), [(0.02, 0.0, 0.0), (0.0, -0.02, 0.0), (0.0, 0.0, 0.05)])
+def test_what_all_transistors_share_nearly_cancels(curved, runner, nmos, pmos, gain):
+    """Two standard deviations of the process: the equations leave it out."""
+    none = Variation("none").draw(curved, 0, 0).deviations
+    common = np.array([[nmos], [pmos], [gain], [gain]])
+    chip = dataclasses.replace(curved, deviations=dataclasses.replace(none, common=common))
+    assert as_spec(chip).digest() == as_spec(curved).digest()
+    seen = np.abs(moved(curved, chip, "transistor", runner, as_spec(curved).neurons.delta[:, 0]))
+    assert seen.max() > 1e-4
+    assert seen[:, :-1].max() < 0.01
+    # The slowest filter's few picoamperes are not far from the off-currents, which a threshold moves.
+    assert seen[:, -1].max() < 0.035
 
 
 @pytest.fixture(scope="module")
