@@ -31,6 +31,7 @@ from mtc_hw.montecarlo.confirm import Agreement, agreement, below, chosen
 from mtc_hw.montecarlo.engine import TABLE, EngineOptions, Finished, run_study
 from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place, Precision, Series, Study, Tier
 from mtc_hw.montecarlo.table import SCHEMA, read_table, rows_of
+from mtc_hw.pdk_statistics import bank_for
 from mtc_hw.simulate.network import input_spacing
 from mtc_hw.simulate.ngspice import version as ngspice_version
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -79,8 +80,6 @@ def study_of(source: Source, options: ChipsOptions, workers: Workers, shown: boo
     if options.process:
         variation = dataclasses.replace(variation, process=process_spread(_name(design.technology, options)))
     if variation.local == "pdk":
-        from mtc_hw.pdk_statistics import bank_for
-
         bank = bank_for(design.technology, design.cells.width, design.cells.length)
     return Study(
         subject,
