@@ -1,5 +1,6 @@
 """The montecarlo command."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -46,8 +47,18 @@ Resume = Annotated[bool, typer.Option("--resume/--no-resume", help="Run only the
 Retry = Annotated[bool, typer.Option("--retry-failed", help="Run failed chips again.")]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds that a deck may take.")]
 Memory = Annotated[float, typer.Option(min=0.1, help="GiB that a simulator process may use.")]
+
+
+class Kept(StrEnum):
+    """What a run leaves besides its table."""
+
+    DRAWS = "draws"
+    WAVEFORMS = "waveforms"
+    CSV = "csv"
+
+
 Keep = Annotated[
-    list[Literal["draws", "waveforms", "csv"]] | None,
+    list[Kept] | None,
     typer.Option(help="Once for each: the chips' draws as a table, their waveforms, the tables as CSV too."),
 ]
 Precision = Annotated[Literal["float32", "float64"], typer.Option(help="Of the compiled tiers.")]
@@ -104,8 +115,8 @@ def montecarlo(
         scheduler=scheduler,
         resume=resume,
         retry_failed=retry_failed,
-        draws="draws" in (keep or ()),
-        csv="csv" in (keep or ()),
+        draws=Kept.DRAWS in (keep or ()),
+        csv=Kept.CSV in (keep or ()),
         shown=not as_json,
     )
     chips = ChipsOptions(
@@ -121,7 +132,7 @@ def montecarlo(
         corners=tuple(corner or ()),
         temperatures=tuple(temperature or ()),
         precision=precision,
-        keep_waveforms="waveforms" in (keep or ()),
+        keep_waveforms=Kept.WAVEFORMS in (keep or ()),
     )
     found = run_chips(load_source(given), chips, engine, out, datasheet, threshold, confirm)
     emit(as_json, found.to_json(), found.summary())

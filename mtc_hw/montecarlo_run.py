@@ -80,7 +80,7 @@ def study_of(source: Source, options: ChipsOptions, workers: Workers, shown: boo
     if options.process:
         variation = dataclasses.replace(variation, process=process_spread(_name(design.technology, options)))
     if variation.local == "pdk":
-        bank = bank_for(design.technology, design.cells.width, design.cells.length)
+        bank = bank_for(_name(design.technology, options), design.technology, design.cells.width, design.cells.length)
     return Study(
         subject,
         design,

@@ -10,12 +10,13 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from mtc_hw.hardware.cells import DEVICES
-from mtc_hw.hardware.design import Deviations, MappedDesign
+from mtc_hw.hardware.design import COMMON, Deviations, MappedDesign
 from mtc_hw.montecarlo.study import Study
 
 DRAWS = "draws.parquet"
 GROUP = 256  # samples written at once
-CAPACITANCE = "capacitance"
+PROCESS = (*(f"process.{name}" for name in COMMON), "process.capacitance")
+"""What all devices of a chip share."""
 
 
 def draw_names(design: MappedDesign) -> list[tuple[str, str, int, int, int]]:
@@ -32,15 +33,15 @@ def draw_names(design: MappedDesign) -> list[tuple[str, str, int, int, int]]:
 
 
 def drawn(names: list[tuple[str, str, int, int, int]], deviations: Deviations) -> list[float]:
-    """Their values: thresholds in V, widths relative, then the natural log of the capacitors' factor."""
+    """Their values and those of `PROCESS`: thresholds in V, widths relative, the ln of the capacitors' factor."""
     values = [float(getattr(deviations, array)[row, device, neuron]) for _, array, row, device, neuron in names]
-    return [*values, float(deviations.capacitance[0])]
+    return [*values, *deviations.common[:, 0].tolist(), float(deviations.capacitance[0])]
 
 
 def write_draws(study: Study, samples: int, path: Path, csv: bool = False) -> None:
     """Every sample's draws; they are the same at every condition and tier, so the first place's are written."""
     names = draw_names(study.places[0].design)
-    fields = [("sample", pa.int64()), *((name, pa.float64()) for name, *_ in names), (CAPACITANCE, pa.float64())]
+    fields = [("sample", pa.int64()), *((name, pa.float64()) for name in (*(own for own, *_ in names), *PROCESS))]
     schema, part = pa.schema(fields), path.with_suffix(".part")
     with pa.parquet.ParquetWriter(part, schema) as writer:
         for table in _tables(study, samples, names, schema):
