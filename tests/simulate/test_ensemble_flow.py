@@ -66,18 +66,12 @@ def test_the_formula_is_lsoda_s_right_hand_side(circuit, leak, filters):
     current = draw.normal(size=COUNT)
     for lane, found in enumerate(by_formula(population, state, current)):
         constants = ode._Constants.of(population, lane)
-        fast, lag = (
-            population.tau[0, lane] > 0,
-            np.ones(3) if population.cells is None else population.cells.lag[:, lane],
-        )
-        kept = [*STATES[: 3 + fast]]
-        if circuit:
-            kept += [
-                f"tail_{name}" for name in ("slow", "ultraslow", "fast")[: 2 + fast] if lag[FILTERS.index(name)] > 0
-            ]
-        exact = ode._flow(
-            np.array([state[name][lane] for name in kept]), 0.0, lambda _, i=lane: current[i], constants
-        )
+        kept = [*STATES[: 3 + (population.tau[0, lane] > 0)]]
+        if population.cells is not None:
+            lag = dict(zip(FILTERS, population.cells.lag[:, lane], strict=True))
+            kept += [f"tail_{name}" for name in kept[1:] if lag[name] > 0]
+        own = np.array([state[name][lane] for name in kept])
+        exact = ode._flow(own, 0.0, lambda _, felt=current[lane]: felt, constants)
         for name, rate in zip(kept, exact, strict=True):
             if name in found:
                 assert found[name] == pytest.approx(rate, rel=1e-12, abs=1e-12)
