@@ -2,7 +2,8 @@
 
 A few lanes at a time go through the whole run, so that what they need stays in the first-level cache; within it, one
 stage for all of them, so that a processor finds independent operations next to each other. A lane sees only
-operations on itself: neither its neighbours nor its place change a bit of it.
+operations on itself: neither its neighbours nor its place nor the width of vectors change a bit of it. Processors
+with and without fused multiplication and addition differ in the last bits.
 """
 
 from dataclasses import dataclass

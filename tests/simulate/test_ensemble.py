@@ -11,6 +11,7 @@ from mtc_hw.analysis.firing import repeat, started
 from mtc_hw.analysis.spikes import spike_times
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Initial, Stimulus, load_neuron
+from mtc_hw.simulate import ensemble, ensemble_loop
 from mtc_hw.simulate.ensemble import STEP, Holds, integrate_many, step_of, steps_of
 from mtc_hw.simulate.ensemble_flow import select, structures
 from mtc_hw.simulate.ode import SampledCurrent, integrate
@@ -133,6 +134,34 @@ def test_a_neuron_does_the_same_to_the_bit_whatever_the_others_are(circuit, prec
         for some in ([7], [count - 1, 0, 0], shuffled, shuffled[:64]):
             part = integrate_many(select(neurons, some), make(some), 12.0, start[:, some], threads=1, **asked)
             assert np.array_equal(part.voltage, whole.voltage[:, some])
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_the_width_of_the_processor_s_vectors_changes_no_bit(monkeypatch, width):
+    neurons = select(effects(UNLIKE), np.arange(37) % 2)
+    holds, start = Holds.constant(np.linspace(-2.0, 1.0, 37)), started(Initial(), 37)
+    expected = integrate_many(neurons, holds, 10.0, start, step=0.25).voltage
+    for module in (ensemble, ensemble_loop):
+        monkeypatch.setattr(module, "vector_width", lambda _: width)
+    ensemble_loop.compiled.cache_clear()
+    try:
+        assert np.array_equal(integrate_many(neurons, holds, 10.0, start, step=0.25).voltage, expected)
+    finally:
+        ensemble_loop.compiled.cache_clear()
+
+
+def test_a_hold_that_is_cut_in_two_goes_on_where_it_was():
+    neurons, start = variants(load_neuron("bursting").neurons, 300), started(Initial(), 300)
+    level = np.random.default_rng(6).normal(size=300)
+    whole = integrate_many(neurons, Holds.constant(level), 16.0, start, step=0.25)
+    cut = integrate_many(neurons, Holds((0.0, 5.0), np.stack([level, level])), 16.0, start, step=0.25)
+    assert np.array_equal(cut.voltage, whole.voltage) and np.array_equal(cut.time, whole.time)
+
+
+def test_an_error_in_a_thread_ends_the_run(monkeypatch):
+    monkeypatch.setattr(ensemble._Run, "_states", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(load_neuron("tonic").neurons)
 
 
 def test_every_so_many_steps_are_kept_and_the_last_of_a_hold():
