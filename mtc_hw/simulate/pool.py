@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -36,6 +36,15 @@ AHEAD = 3  # tasks for each worker that wait or run: enough to keep it busy, few
 NEARLY_ALL = 0.6  # of the memory in use shortly before a worker died: it died of that
 Driver = Literal["pyspice", "ngspice"]
 Done = Callable[[Outcome], None]
+PRELOAD = [
+    "mtc_hw.simulate.libngspice",
+    "mtc_hw.simulate.worker",
+    "mtc_hw.hardware.mismatch",
+    "mtc_hw.netlist.render",
+    "mtc_hw.analysis.spikes",
+]
+"""What a chip's worker needs; the server of workers imports it once."""
+
 Context = TypeVar("Context")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -71,21 +80,24 @@ class Runner(Protocol):
     def __call__(self, decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]: ...
 
 
-class _Process(SpawnProcess):
-    """A spawned process that does not import the caller's script: it needs no `if __name__ == "__main__"` there, and
-    a script from standard input, which no file holds, works too."""
+class _Process(ForkServerProcess):
+    """A process that does not import the caller's script: it needs no `if __name__ == "__main__"` there, and a script
+    from standard input, which no file holds, works too."""
 
     @staticmethod
     def _Popen(process: Any) -> Any:
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process)
+            return ForkServerProcess._Popen(process)
         finally:
             sys.modules["__main__"] = script
 
 
-class _Context(SpawnContext):
+class _Context(ForkServerContext):
+    """Workers come from one spawned server that has imported what they need, so that a worker that takes a dead or a
+    worn-out one's place costs next to nothing. No ngspice runs in the server, and none of this process is copied."""
+
     Process = _Process
 
 
@@ -168,8 +180,9 @@ def open_workers(workers: Workers, context: Any = None) -> Iterator[Pool]:
     Leaving the block by an exception, Ctrl-C included, kills the runs that are under way.
     """
     library = require(workers.driver)
+    _Context().set_forkserver_preload(PRELOAD)
     with tempfile.TemporaryDirectory(prefix="mtc_hw_") as home:
-        start = (home, library, workers.limits, context)
+        start = (home, dict(os.environ), library, workers.limits, context)
         with ProcessPool(workers.count, RECYCLE, initializer=settle, initargs=start, context=_Context()) as processes:
             pool = Pool(processes, workers, home)
             try:

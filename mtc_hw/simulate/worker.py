@@ -56,8 +56,13 @@ _SETTINGS: list[_Setting] = []
 """One in a worker, from its initializer; none in any other process."""
 
 
-def settle(home: str, library: str, limits: Limits, context: Any) -> None:
-    """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool."""
+def settle(home: str, environment: dict[str, str], library: str, limits: Limits, context: Any) -> None:
+    """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool.
+
+    Its environment is the parent's of now, and not that of when the server of workers started.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     os.environ["HOME"] = home
     os.environ["NGSPICE_LIBRARY_PATH"] = library
     os.chdir(home)
