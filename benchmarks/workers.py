@@ -86,12 +86,12 @@ def children_seconds() -> float:
 
 
 def pool_seconds(work: Preset, samples: int, jobs: int) -> tuple[float, float]:
-    """Wall time and processor time of a whole run: the workers' start, their end and this process included."""
-    start, own, children = time.perf_counter(), time.process_time(), children_seconds()
+    """Wall time of a whole run with the workers' start and end, and processor time, this process's included."""
+    start, own = time.perf_counter(), time.process_time()
     with open_workers(Workers(jobs=jobs), work) as pool:
         found = [spikes for _, spikes in pool.each(count_spikes, range(samples))]
+        processor = workers_seconds() - own
     assert len(found) == samples and min(found) > 0
-    processor = time.process_time() - own + children_seconds() - children
     return time.perf_counter() - start, processor
 
 

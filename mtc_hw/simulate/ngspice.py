@@ -1,5 +1,6 @@
 """The command-line driver: `ngspice -n -b` in a private directory. It cross-checks the library."""
 
+import ctypes
 import os
 import re
 import resource
@@ -27,6 +28,8 @@ INSTALL = (
 # OpenMP in the BSIM4 code makes a small circuit up to a hundred times slower on a busy machine.
 INITIALISATION = "set num_threads=1\n"
 LARGEST_FILE = 2 << 30  # bytes
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, see prctl(2)
 MEMORY = 4 << 30  # bytes
 DRIVER = "ngspice"
 
@@ -78,7 +81,7 @@ def _run_in(folder: Path, program: str, deck: Deck, timeout: float, memory: int)
             stderr=subprocess.STDOUT,
             env=os.environ | {"HOME": str(folder), "SPICE_SCRIPTS": str(folder)},
             start_new_session=True,
-            preexec_fn=partial(limit, memory, timeout),
+            preexec_fn=partial(_bind, memory, timeout),
         )
         try:
             return process.wait(timeout)
@@ -123,6 +126,13 @@ def limit(memory: int, seconds: float | None = None) -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         with suppress(ValueError, OSError):
             resource.setrlimit(which, (most, most))
+
+
+def _bind(memory: int, seconds: float) -> None:
+    """Limits ngspice and, on Linux, ends it with the thread that started it, however that ends."""
+    limit(memory, seconds)
+    if _PRCTL is not None:
+        _PRCTL(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

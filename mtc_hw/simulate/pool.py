@@ -22,7 +22,6 @@ from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
 from mtc_hw.simulate.outcome import Loss, Outcome, out_of_memory
 from mtc_hw.simulate.worker import (
-    BETWEEN_DECKS,
     Limits,
     Note,
     perform,
@@ -33,6 +32,7 @@ from mtc_hw.simulate.worker import (
 
 RECYCLE = 2000  # tasks after which a worker is replaced, whatever ngspice may leak
 AHEAD = 3  # tasks for each worker that wait or run: enough to keep it busy, few enough to keep this process small
+PATIENCE = 60.0  # s that a task may compute between decks, on top of a deck's time limit
 NEARLY_ALL = 0.6  # of the memory in use shortly before a worker died: it died of that
 Driver = Literal["pyspice", "ngspice"]
 Done = Callable[[Outcome], None]
@@ -71,7 +71,7 @@ class Workers:
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.driver, self.timeout, self.memory)
+        return Limits(self.driver, self.timeout, self.memory, PATIENCE)
 
 
 class Runner(Protocol):
@@ -161,7 +161,7 @@ def _loss(exitcode: int, note: Note, workers: Workers) -> Loss:
     seconds = max(time.time() - note.began, 0.0)
     at = f"deck {note.deck}" if note.deck else "its own work"
     if exitcode == -signal.SIGALRM:
-        limit = workers.timeout if note.deck else workers.timeout + BETWEEN_DECKS
+        limit = workers.timeout if note.deck else workers.timeout + PATIENCE
         return Loss("timeout", f"killed after {limit:g} s in {at}", seconds)
     how = f"was ended by {signal.Signals(-exitcode).name}" if exitcode < 0 else f"ended with exit code {exitcode}"
     said = f"the worker {how} in {at}"
