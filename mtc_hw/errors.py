@@ -20,6 +20,10 @@ class UnmappableError(MtcError):
         self.violations = tuple(violations)
         super().__init__("; ".join(violations))
 
+    def __reduce__(self) -> tuple[type["UnmappableError"], tuple[list[str]]]:
+        """It crosses from a worker process."""
+        return UnmappableError, (list(self.violations),)
+
 
 class TechnologyError(MtcError):
     """A technology that is unknown, incomplete or not installed."""

@@ -26,6 +26,8 @@ def lowpass(signal: ArrayLike, step: float, tau: float) -> Array:
     """
     if not (step > 0 and tau > 0):
         raise SpecError(f"low-pass step is {step:g} and tau {tau:g} tau_m; both must be > 0")
+    from scipy.signal import lfilter  # half a second, for each worker process
+
     decay = float(np.exp(-step / tau))
     gain = (1.0 - decay) / 2.0
     y = np.asarray(signal, dtype=np.float64)
@@ -54,6 +56,8 @@ def fit_readout(features: ArrayLike, target: ArrayLike, tau: float, ridge: float
     t = t[:, None] if t.ndim == 1 else t
     if len(x) != len(t):
         raise DataError(f"{len(x)} samples of features for {len(t)} of the target; they must be as many")
+    from sklearn.linear_model import Ridge  # half a second, for each worker process
+
     model = Ridge(alpha=ridge * len(x)).fit(x, t)
     return Readout(np.reshape(model.coef_, (t.shape[1], x.shape[1])), np.reshape(model.intercept_, (-1,)), tau)
 

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -85,3 +86,17 @@ def all_statuses(decks: list[Deck], _task: int, run: Runner) -> list[tuple[str, 
     outcomes = run(decks, lambda outcome: told.append(outcome.deck))
     assert told == [deck.name for deck in decks]
     return [(outcome.status, outcome.rung) for outcome in outcomes]
+
+
+def hang(_context: None, task: int, run: Runner) -> str:
+    """Says that it has begun, by an empty file, then runs a deck that does not end."""
+    Path(f"begun_{task}").touch()
+    old, new = EDITS["timeout"]
+    return run([replace(rc_deck(task), text=rc_deck(task).text.replace(old, new))])[0].status
+
+
+def stuck(_context: None, task: int, _run: Runner) -> int:
+    """Python that does not end."""
+    while task == 1:
+        time.sleep(0.01)
+    return task

@@ -1,5 +1,6 @@
 """The command-line driver: `ngspice -n -b` in a private directory. It cross-checks the library."""
 
+import ctypes
 import os
 import re
 import resource
@@ -28,6 +29,8 @@ INSTALL = (
 # OpenMP in the BSIM4 code makes a small circuit up to a hundred times slower on a busy machine.
 INITIALISATION = "set num_threads=1\n"
 LARGEST_FILE = 2 << 30  # bytes
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, see prctl(2)
 MEMORY = 4 << 30  # bytes
 DRIVER = "ngspice"
 
@@ -79,7 +82,7 @@ def _run_in(folder: Path, program: str, deck: Deck, timeout: float, memory: int)
             stderr=subprocess.STDOUT,
             env=os.environ | {"HOME": str(folder), "SPICE_SCRIPTS": str(folder)},
             start_new_session=True,
-            preexec_fn=partial(limit, memory, timeout),
+            preexec_fn=partial(_bind, memory, timeout),
         )
         try:
             return process.wait(timeout)
@@ -143,6 +146,11 @@ def _ascii_numbers(content: bytes, points: int, variables: int, complex_valued: 
     words = content.replace(b",", b" ").split(maxsplit=points * width)[: points * width]
     numbers = np.array(words, dtype=np.bytes_).astype(np.float64).reshape(points, width)[:, 1:]
     return np.ascontiguousarray(numbers).view(np.complex128) if complex_valued else numbers
+def _bind(memory: int, seconds: float) -> None:
+    """Limits ngspice and, on Linux, ends it with the thread that started it, however that ends."""
+    limit(memory, seconds)
+    if _PRCTL is not None:
+        _PRCTL(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:

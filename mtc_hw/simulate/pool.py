@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -22,7 +22,6 @@ from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
 from mtc_hw.simulate.outcome import Loss, Outcome, out_of_memory
 from mtc_hw.simulate.worker import (
-    BETWEEN_DECKS,
     Limits,
     Note,
     perform,
@@ -33,9 +32,19 @@ from mtc_hw.simulate.worker import (
 
 RECYCLE = 2000  # tasks after which a worker is replaced, whatever ngspice may leak
 AHEAD = 3  # tasks for each worker that wait or run: enough to keep it busy, few enough to keep this process small
+PATIENCE = 60.0  # s that a task may compute between decks, on top of a deck's time limit
 NEARLY_ALL = 0.6  # of the memory in use shortly before a worker died: it died of that
 Driver = Literal["pyspice", "ngspice"]
 Done = Callable[[Outcome], None]
+PRELOAD = [
+    "mtc_hw.simulate.libngspice",
+    "mtc_hw.simulate.worker",
+    "mtc_hw.hardware.mismatch",
+    "mtc_hw.netlist.render",
+    "mtc_hw.analysis.spikes",
+]
+"""What a chip's worker needs; the server of workers imports it once."""
+
 Context = TypeVar("Context")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -62,7 +71,7 @@ class Workers:
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.driver, self.timeout, self.memory)
+        return Limits(self.driver, self.timeout, self.memory, PATIENCE)
 
 
 class Runner(Protocol):
@@ -71,21 +80,24 @@ class Runner(Protocol):
     def __call__(self, decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]: ...
 
 
-class _Process(SpawnProcess):
-    """A spawned process that does not import the caller's script: it needs no `if __name__ == "__main__"` there, and
-    a script from standard input, which no file holds, works too."""
+class _Process(ForkServerProcess):
+    """A process that does not import the caller's script: it needs no `if __name__ == "__main__"` there, and a script
+    from standard input, which no file holds, works too."""
 
     @staticmethod
     def _Popen(process: Any) -> Any:
         script = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process)
+            return ForkServerProcess._Popen(process)
         finally:
             sys.modules["__main__"] = script
 
 
-class _Context(SpawnContext):
+class _Context(ForkServerContext):
+    """Workers come from one spawned server that has imported what they need, so that a worker that takes a dead or a
+    worn-out one's place costs next to nothing. No ngspice runs in the server, and none of this process is copied."""
+
     Process = _Process
 
 
@@ -149,7 +161,7 @@ def _loss(exitcode: int, note: Note, workers: Workers) -> Loss:
     seconds = max(time.time() - note.began, 0.0)
     at = f"deck {note.deck}" if note.deck else "its own work"
     if exitcode == -signal.SIGALRM:
-        limit = workers.timeout if note.deck else workers.timeout + BETWEEN_DECKS
+        limit = workers.timeout if note.deck else workers.timeout + PATIENCE
         return Loss("timeout", f"killed after {limit:g} s in {at}", seconds)
     how = f"was ended by {signal.Signals(-exitcode).name}" if exitcode < 0 else f"ended with exit code {exitcode}"
     said = f"the worker {how} in {at}"
@@ -168,8 +180,9 @@ def open_workers(workers: Workers, context: Any = None) -> Iterator[Pool]:
     Leaving the block by an exception, Ctrl-C included, kills the runs that are under way.
     """
     library = require(workers.driver)
+    _Context().set_forkserver_preload(PRELOAD)
     with tempfile.TemporaryDirectory(prefix="mtc_hw_") as home:
-        start = (home, library, workers.limits, context)
+        start = (home, dict(os.environ), library, workers.limits, context)
         with ProcessPool(workers.count, RECYCLE, initializer=settle, initargs=start, context=_Context()) as processes:
             pool = Pool(processes, workers, home)
             try:

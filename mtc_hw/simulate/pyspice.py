@@ -66,4 +66,6 @@ def _simulator() -> Any:
     logging.getLogger("PySpice").setLevel(logging.CRITICAL)
     from mtc_hw.simulate.libngspice import Simulator
 
+    # PySpice reads the variable but once, when it is imported.
+    Simulator.LIBRARY_PATH = os.environ["NGSPICE_LIBRARY_PATH"]
     return Simulator()

@@ -22,7 +22,6 @@ from mtc_hw.simulate.ladder import climb
 from mtc_hw.simulate.outcome import Loss, Outcome, out_of_memory
 
 SAMPLING = 0.1  # s between two looks at the memory in use
-BETWEEN_DECKS = 60.0  # s that a task may compute beyond a deck's time limit before it counts as hanging
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Limits:
     driver: str
     timeout: float  # s, each run of a deck
     memory: int  # bytes, each process
+    patience: float  # s that a task may compute between decks, on top of a deck's time limit
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,13 @@ _SETTINGS: list[_Setting] = []
 """One in a worker, from its initializer; none in any other process."""
 
 
-def settle(home: str, library: str, limits: Limits, context: Any) -> None:
-    """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool."""
+def settle(home: str, environment: dict[str, str], library: str, limits: Limits, context: Any) -> None:
+    """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool.
+
+    Its environment is the parent's of now, and not that of when the server of workers started.
+    """
+    os.environ.clear()
+    os.environ.update(environment)
     os.environ["HOME"] = home
     os.environ["NGSPICE_LIBRARY_PATH"] = library
     os.chdir(home)
@@ -123,7 +128,7 @@ class WorkerRunner:
 
     def between_decks(self) -> None:
         """A task that neither ends nor runs a deck is ended, too."""
-        _arm(self.setting.limits.timeout + BETWEEN_DECKS)
+        _arm(self.setting.limits.timeout + self.setting.limits.patience)
         self._leave_note("")
 
     def _leave_note(self, deck: str) -> None:

@@ -1,0 +1,195 @@
+"""What the worker pool costs on top of ngspice, for Monte Carlo at transistor level.
+
+Efficiency: wall time of a run, the workers' start included, against the processor time of plain `ngspice -b` on the
+same decks divided by the workers. Growth: processor time over samples and over neurons, as slopes between logarithms.
+Memory: how much this process grows while thousands of short samples pass.
+
+Run: python benchmarks/workers.py [--preset tonic] [--samples 200] [--jobs 0] [--repeats 3] [--quick] [--json]
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from chip_tasks import Layer, Preset, chip_deck, count_spikes, run_layer, run_short
+from numpy.typing import NDArray
+
+from mtc_hw.characterise import cells_for
+from mtc_hw.checkpoint import load_spec
+from mtc_hw.hardware.mapping import MappingOptions, map_spec
+from mtc_hw.hardware.technology import load_technology
+from mtc_hw.netlist.deck import write_decks
+from mtc_hw.netlist.render import Series
+from mtc_hw.neuron_file import load_neuron
+from mtc_hw.simulate.pool import Workers, open_workers, processors
+from mtc_hw.spec import ModelSpec
+
+NETWORK = Path(__file__).parents[1] / "models" / "networks" / "mackey-glass-circuit.safetensors"
+DISTINCT = 8  # neurons of a layer; a larger layer repeats them, so that only the number of neurons grows
+SHORT = 2.0  # tau_m of the runs that show the memory
+
+
+def preset(name: str, duration: float) -> Preset:
+    technology = load_technology("generic")
+    neuron = load_neuron(name)
+    spec = ModelSpec(neuron.neurons, np.zeros((1, 0)), np.zeros(1))
+    design = map_spec(spec, technology, cells_for(technology, 4e-6, 4e-6), MappingOptions())
+    return Preset(design, neuron, duration)
+
+
+def taken(spec: ModelSpec, which: NDArray[np.intp]) -> ModelSpec:
+    """A network of some of another's neurons."""
+    n, readout = spec.neurons, spec.readout
+    assert readout is not None
+    rows = {name: getattr(n, name)[..., which] for name in ("alpha", "delta", "tau", "leak", "rest", "offset")}
+    return replace(
+        spec,
+        neurons=replace(n, **rows),
+        weights=spec.weights[which],
+        bias=spec.bias[which],
+        readout=replace(readout, weights=readout.weights[:, which]),
+    )
+
+
+def layer(count: int, samples: int) -> Layer:
+    """`count` neurons of the Mackey-Glass circuit under a random input, a sample every tau_m."""
+    technology = load_technology("generic")
+    spec = taken(load_spec(NETWORK), np.arange(count) % DISTINCT)
+    design = map_spec(spec, technology, cells_for(technology, 4e-6, 4e-6), MappingOptions())
+    inputs = np.random.default_rng(1).normal(size=(samples, spec.weights.shape[1]))
+    return Layer(design, Series(inputs, 1.0), samples - 1.0)
+
+
+def bare_seconds(work: Preset, samples: int) -> float:
+    """Processor time, user and system, of `ngspice -b` on each deck."""
+    with tempfile.TemporaryDirectory() as name:
+        paths = write_decks([replace(chip_deck(work, k), name=f"chip_{k}") for k in range(samples)], Path(name))
+        before = children_seconds()
+        for path in paths:
+            command = ["ngspice", "-b", "-o", "log", "-r", "out.raw", path.name]
+            subprocess.run(command, cwd=name, check=True, capture_output=True)
+        return children_seconds() - before
+
+
+def children_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def pool_seconds(work: Preset, samples: int, jobs: int) -> tuple[float, float]:
+    """Wall time of a whole run with the workers' start and end, and processor time, this process's included."""
+    start, own = time.perf_counter(), time.process_time()
+    with open_workers(Workers(jobs=jobs), work) as pool:
+        found = [spikes for _, spikes in pool.each(count_spikes, range(samples))]
+        processor = workers_seconds() - own
+    assert len(found) == samples and min(found) > 0
+    return time.perf_counter() - start, processor
+
+
+def efficiency(work: Preset, samples: int, jobs: int, repeats: int) -> dict[str, float]:
+    """Medians over runs that take turns with plain ngspice."""
+    rows = []
+    for _ in range(repeats):
+        bare = bare_seconds(work, samples)
+        wall, processor = pool_seconds(work, samples, jobs)
+        rows.append((bare, wall, processor, wall / (bare / jobs), processor / bare))
+    names = ("bare_s", "wall_s", "processor_s", "wall_ratio", "processor_ratio")
+    return dict(zip(names, np.median(rows, axis=0).tolist(), strict=True))
+
+
+def workers_seconds() -> float:
+    """Processor time of this process and its workers so far, by the clock that Linux keeps for every process."""
+    pids = [process.pid for process in active_children()]
+    return time.process_time() + sum(time.clock_gettime(~pid << 3 | 2) for pid in pids if pid is not None)
+
+
+def slope(sizes: Sequence[int], cost: Callable[[int], float], repeats: int) -> tuple[float, list[float]]:
+    """Of log cost over log size, and the costs, s: the least of a few tries each."""
+    costs = [min(cost(size) for _ in range(repeats)) for size in sizes]
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0]), costs
+
+
+def growth_in_samples(work: Preset, sizes: Sequence[int], jobs: int, repeats: int) -> dict[str, Any]:
+    """Processor time of batches in workers that are warm."""
+    with open_workers(Workers(jobs=jobs), work) as pool:
+
+        def cost(samples: int) -> float:
+            before = workers_seconds()
+            assert all(spikes > 0 for _, spikes in pool.each(count_spikes, range(samples)))
+            return workers_seconds() - before
+
+        cost(2 * jobs)
+        steepness, costs = slope(sizes, cost, repeats)
+    return {"samples": list(sizes), "samples_s": costs, "samples_slope": steepness}
+
+
+def growth_in_neurons(sizes: Sequence[int], chips: int, samples: int, jobs: int, repeats: int) -> dict[str, Any]:
+    """The same for layers: every size in workers of its own, warm."""
+
+    def cost(count: int) -> float:
+        with open_workers(Workers(jobs=jobs), layer(count, samples)) as pool:
+            list(pool.each(run_layer, range(jobs)))
+            before = workers_seconds()
+            assert all(ran == count for _, ran in pool.each(run_layer, range(chips)))
+            return workers_seconds() - before
+
+    steepness, costs = slope(sizes, cost, repeats)
+    return {"neurons": list(sizes), "neurons_s": costs, "neurons_slope": steepness}
+
+
+def memory_growth(name: str, samples: int, jobs: int) -> float:
+    """Megabytes that this process's peak grows by, after the first fiftieth of the samples."""
+    work, peak = preset(name, SHORT), 0
+    with open_workers(Workers(jobs=jobs), work) as pool:
+        for number, _ in enumerate(pool.each(run_short, range(samples))):
+            if number == samples // 50:
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024.0
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    quick, jobs = given.quick, given.jobs or processors()
+    work = preset(given.preset, 100.0 if quick else given.duration)
+    found: dict[str, Any] = {"preset": given.preset, "jobs": jobs, "runs": 8 if quick else given.samples}
+    found |= efficiency(work, found["runs"], jobs, 1 if quick else given.repeats)
+    short = preset(given.preset, 100.0 if quick else given.duration / 4.0)
+    found |= growth_in_samples(short, (4, 8, 16) if quick else (25, 50, 100, 200, 400), jobs, 1 if quick else 2)
+    layers = ((2, 4, 8), 1, 20) if quick else ((8, 16, 32, 64, 128), 2, 100)
+    found |= growth_in_neurons(*layers, jobs, 1 if quick else 2)
+    passed = 100 if quick else 2000
+    return found | {"passed": passed, "growth_mb": memory_growth(given.preset, passed, jobs)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="tonic")
+    parser.add_argument("--duration", type=float, default=1500.0, help="tau_m")
+    parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=0)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a few short samples, once")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    found = measure(given)
+    if given.json:
+        print(json.dumps(found))
+        return
+    print(f"{found['runs']} chips of {found['preset']}, {found['jobs']} workers, medians:")
+    print(f"plain ngspice {found['bare_s']:.1f} s of processor time; the pool {found['wall_s']:.1f} s of wall time, ")
+    print(f"{found['wall_ratio']:.3f} of its share; {found['processor_ratio']:.3f} in processor time")
+    print(f"cost over samples {found['samples']}: slope {found['samples_slope']:.3f}")
+    print(f"cost over neurons {found['neurons']}: slope {found['neurons_slope']:.3f}")
+    print(f"this process grew by {found['growth_mb']:.1f} MB over {found['passed']} samples")
+
+
+if __name__ == "__main__":
+    main()
