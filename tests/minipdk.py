@@ -3,8 +3,8 @@
 from pathlib import Path
 
 DEVICE = """.subckt {kind}_x d g s b w=1 l=1 ad=0 as=0 pd=0 ps=0
-.param mis='sw_mm*agauss(0,0.05,1)'
-m0 d g s b {kind}_m w='w' l='l' ad='ad' as='as' pd='pd' ps='ps' nrd=0.1 nrs=0.1 delvto='mis'
+.param mis='sw_mm*agauss(0,0.005,1)' wider='sw_mm*agauss(0,0.02,1)'
+m0 d g s b {kind}_m w='w*(1+wider)' l='l' ad='ad' as='as' pd='pd' ps='ps' nrd=0.1 nrs=0.1 delvto='mis'
 .model {kind}_m.0 {kind} level=54 version=4.5 lmin=1e-6 lmax=3e-6 wmin=1e-6 wmax=50e-6 binunit=2
 + toxe={{4.1e-9*skew}} vth0={sign}0.45 lvth0=1e-8 k1=0.5 u0={{0.03*skew}} nfactor=1.3 voff=-0.09 rsh=1 rbodymod=1
 .model {kind}_m.1 {kind} level=54 version=4.5 lmin=3e-6 lmax=50e-6 wmin=1e-6 wmax=50e-6 binunit=2
@@ -50,6 +50,7 @@ path = "tech/mini.lib"
 remedy = "ask the foundry"
 unit = 1e-6
 switches = { sw_mm = 0 }
+mismatch_switch = "sw_mm"
 sections = { tt = "usual", ff = "quick" }
 [library.digests."mini 1"]
 tt = "TT"

@@ -157,7 +157,7 @@ def test_many_at_once_leave_whole_files_only(mini):
 def test_statistics_that_are_left_on_are_refused(mini):
     technology = mini()
     on = technology.library.model_copy(update={"switches": {"sw_mm": 1.0}})
-    text = r"^the PDK's subcircuit makes delvto=\S+ of nmos W/L 2/2 um, which a card cannot hold; set the statistics"
+    text = r"^the PDK's subcircuit makes w=\S+, delvto=\S+ of nmos W/L 2/2 um, which a card cannot hold; set the"
     with pytest.raises(TechnologyError, match=text):
         freeze(technology.model_copy(update={"library": on}), [Transistor("nmos", 2 * UM, 2 * UM)])
 
