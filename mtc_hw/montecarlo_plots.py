@@ -129,7 +129,11 @@ def _edges(values: Array, limits: Limits | None, low: float, high: float) -> Arr
         step = (ends[1] - ends[0]) / np.ceil((ends[1] - ends[0]) / step)
     anchor = ends[0] if ends else low
     first, last = np.floor((low - anchor) / step), np.ceil((high - anchor) / step)
-    return np.asarray(anchor + step * np.arange(first, max(last, first + 1.0) + 1.0))
+    edges = anchor + step * np.arange(first, max(last, first + 1.0) + 1.0)
+    if limits is not None and limits.max is not None:
+        # Bins hold their left edge: a value at the upper limit, which is good, belongs to the bin before it.
+        edges[np.abs(edges - limits.max) < 1e-6 * step] = np.nextafter(limits.max, np.inf)
+    return np.asarray(edges)
 
 
 @rc_context(STYLE)

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from mtc_hw.analysis.area_yield import AreaYield, Required
 from mtc_hw.analysis.sensitivity import Sensitivity
@@ -48,7 +48,8 @@ def sensitivity_figure(results: Sequence[Sensitivity], width: float = WIDE, show
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(left=0.0)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(axis="x")
     axes.set_xlabel(f"share of the variance ({100.0 * first.confidence:g} % interval)")
     narrow = width < ONE_COLUMN

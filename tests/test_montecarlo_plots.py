@@ -72,6 +72,15 @@ def test_no_bar_lies_on_both_sides_of_a_limit():
         assert np.min(np.abs(np.array(edges) - limit)) < 1e-9
 
 
+def test_values_at_a_limit_stand_within_it():
+    limits = datasheet("d", {"isi_mean": {"min": 40.0, "max": 60.0}})
+    made = table(*({"isi_mean": value} for value in (40.0, 40.0, 45.5, 55.0, 60.0, 60.0, 70.0)))
+    bars = quantities_figure(made, limits).axes[0].containers[0]
+    counts = {round(bar.get_x(), 6): bar.get_height() for bar in bars}
+    assert counts[40.0] == 2
+    assert sum(height for left, height in counts.items() if 40.0 <= left < 60.0) == 6
+
+
 def test_a_value_far_off_is_counted_and_does_not_squeeze_the_others():
     axes = quantities_figure(MADE["one far off"]()).axes[0]
     assert axes.get_title(loc="left") == "6 runs, 1 beyond the axis"
