@@ -87,7 +87,7 @@ def envelope(time: Array, voltage: Array, low: float, high: float) -> tuple[Arra
 
 def _raster_panel(axes: Axes, found: Compared) -> None:
     for row, (train, ink) in enumerate(zip(found.spikes(), COLOURS, strict=True)):
-        axes.vlines(train, 0.58 - row, 1.42 - row, color=ink, linewidth=min(1.4, max(0.4, 400.0 / (train.size + 1))))
+        axes.vlines(train, 0.58 - row, 1.42 - row, color=ink, linewidth=min(1.4, max(0.3, 150.0 / (train.size + 1))))
     axes.set_yticks([1, 0], ["first", "second"])
     axes.set_ylim(-0.6, 1.6)
     axes.tick_params(axis="y", length=0)

@@ -11,8 +11,8 @@ from mtc_hw.errors import DataError
 from mtc_hw.spec import Array
 
 MOST_PAIRS = 2_000_000  # of spikes whose lags are weighed
-SHORT, LONG = 100, 1000  # spikes of either train that propose a clock
-RANGE = 1.08  # to either side of the ratio of intervals: scales that are tried
+SHORT, LONG = 100, 500  # spikes of either train that propose a clock
+RANGE = 1.25  # to either side of the ratio of intervals: scales that are tried
 MOST_SCALES = 400
 PROPOSALS = 20  # of which the best is taken, after refinement
 ROUNDS = 30  # of refinement

@@ -13,6 +13,7 @@ from mtc_hw.errors import DataError
 from mtc_hw.spec import Array
 
 LARGEST_FILE = 1 << 29  # bytes
+LOOKED_AT = 50  # lines from the end, for what parts their cells
 COMMENTS = ("#", "%", ";", "//", "!")
 UNITS = {
     "s": "s", "sec": "s", "second": "s", "seconds": "s", "ms": "ms", "us": "us", "\u00b5s": "us", "\u03bcs": "us",
@@ -37,7 +38,7 @@ def read_csv(path: Path) -> CsvTable:
     DataError that names line and column.
     """
     numbered = _lines(path)
-    delimiter = _delimiter(numbered[-1][1])
+    delimiter = _delimiter([line for _, line in numbered[-LOOKED_AT:]])
     first = next((at for at, (_, line) in enumerate(numbered) if _is_number(_cells(line, delimiter)[0])), None)
     if first is None:
         raise DataError(f"{path} holds no line that begins with a number; give columns of numbers")
@@ -73,16 +74,16 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return kept
 
 
-def _delimiter(line: str) -> str | None:
-    """None: blanks."""
-    return next((each for each in (";", "\t", ",") if each in line), None)
+def _delimiter(lines: Sequence[str]) -> str | None:
+    """What at least half of the lines hold; None: blanks."""
+    return next((each for each in (";", "\t", ",") if 2 * sum(each in line for line in lines) >= len(lines)), None)
 
 
 def _cells(line: str, delimiter: str | None) -> list[str]:
     if delimiter is None:
         return line.split()
     if '"' in line:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter))]
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
     cells = [cell.strip() for cell in line.split(delimiter)]
     if delimiter == ",":
         return cells

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -97,7 +98,8 @@ def read_recording(path: Path, reading: Reading = Reading()) -> Recording:
     file = read_trace_file(path)
     time_name = file.time_column(reading.time_column)
     name, values = _chosen(file, reading, time_name)
-    kind = reading.kind or ("spikes" if time_name is None else "levels" if _is_logic(values) else "voltage")
+    alone = len(file.columns) == 1
+    kind = reading.kind or ("spikes" if alone else "levels" if _is_logic(values) else "voltage")
     if kind == "spikes":
         found = _timeless(file, reading, kind, name, name)
         factor = _per_unit(file, reading, name)
@@ -210,4 +212,8 @@ def _voltages(file: TraceFile, found: Recording, values: Array, reading: Reading
         hysteresis = factor * reading.hysteresis
     assert found.time is not None
     spikes = spike_times(found.time, voltage, threshold, hysteresis)
+    if not spikes.size:
+        low, high, level = values.min(), values.max(), threshold / factor + ground
+        said = f"{found.column} of {file.path} goes from {low:.4g} to {high:.4g}"
+        warnings.warn(f"{said} and never rises through the threshold, {level:.4g}", stacklevel=2)
     return dataclasses.replace(found, spikes=spikes, voltage=voltage, voltage_unit="unit" if known else unit or "")

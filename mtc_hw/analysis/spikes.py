@@ -163,22 +163,21 @@ def burst_statistics(spikes: ArrayLike, end: float | None = None) -> BurstStatis
     gap = burst_gap(lengths)
     if gap is None:
         return BurstStatistics(0, 0, None, (), (), None, None, None, None)
-    parts = np.flatnonzero(intervals > gap) + 1
-    groups = np.split(times, parts)
-    complete = len(groups) if quiet > gap else len(groups) - 1
-    starts = np.array([group[0] for group in groups])
+    bounds = np.concatenate([[0], np.flatnonzero(intervals > gap) + 1, [times.size]])
+    starts, sizes = times[bounds[:-1]], np.diff(bounds)
+    complete = sizes.size if quiet > gap else sizes.size - 1
     return BurstStatistics(
-        count=len(groups),
+        count=sizes.size,
         complete=complete,
         gap=gap,
         starts=tuple(starts.tolist()),
-        sizes=tuple(group.size for group in groups),
-        spikes_per_burst=_mean(np.array([group.size for group in groups[:complete]])),
+        sizes=tuple(sizes.tolist()),
+        spikes_per_burst=_mean(sizes[:complete]),
         period=_mean(np.diff(starts)),
         intra_interval=_mean(intervals[intervals <= gap]),
         silence=_mean(intervals[intervals > gap]),
     )
 
 
-def _mean(values: Array) -> float | None:
+def _mean(values: Array | NDArray[np.intp]) -> float | None:
     return float(values.mean()) if values.size else None

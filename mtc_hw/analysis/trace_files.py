@@ -1,9 +1,11 @@
 """Columns out of a recording's file: .npz, ngspice's raw files, CSV of oscilloscopes and logic analysers."""
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +78,12 @@ def read_trace_file(path: Path) -> TraceFile:
 def _npz(path: Path) -> TraceFile:
     """What `Waveforms.save` wrote, or arrays by name: a column each, or (T, N) as name[0], name[1], ..."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # numpy leaves a file open that it opened itself and finds to be no archive.
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             if set(stored.files) >= WAVEFORMS:
                 return _simulated(path, load_waveforms(path))
             arrays = {name: np.asarray(stored[name]) for name in stored.files}
-    except (OSError, ValueError, EOFError, AttributeError) as error:
+    except (OSError, ValueError, EOFError, TypeError, BadZipFile, zlib.error) as error:
         raise DataError(f"{path} holds no plain arrays: {error}") from None
     columns: dict[str, Array] = {}
     for name, array in arrays.items():

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,6 +133,50 @@ def test_burst_statistics_by_hand():
     assert (found.starts, found.sizes) == ((10.0, 50.0, 90.0), (3, 3, 3))
     assert found.gap == pytest.approx(np.sqrt(3.0 * 35.0))
     assert (found.spikes_per_burst, found.period, found.intra_interval, found.silence) == (3.0, 40.0, 2.5, 35.0)
+
+
+def test_burst_statistics_are_those_of_their_definition():
+    """Over 300 random trains of groups, walked through spike by spike."""
+    rng = np.random.default_rng(11)
+    for _ in range(300):
+        silences = rng.uniform(500.0, 900.0, rng.integers(1, 6))
+        inner = [rng.uniform(40.0, 90.0, rng.integers(3, 9)) for _ in range(silences.size + 1)]
+        intervals = np.concatenate(
+            [inner[0], *(np.append(gap, own) for gap, own in zip(silences, inner[1:], strict=True))]
+        )
+        times = np.cumsum(np.append(rng.uniform(0.0, 50.0), intervals))
+        end = times[-1] + rng.choice([10.0, 1000.0])
+        groups = [[times[0]]]
+        for before, now in pairwise(times):
+            if now - before > 300.0:
+                groups.append([])
+            groups[-1].append(now)
+        complete = groups if end - times[-1] > 300.0 else groups[:-1]
+        found = burst_statistics(times, end)
+        assert (found.count, found.complete) == (len(groups), len(complete))
+        assert found.sizes == tuple(map(len, groups))
+        assert found.starts == tuple(group[0] for group in groups)
+        assert found.spikes_per_burst == pytest.approx(sum(map(len, complete)) / len(complete), abs=1e-9)
+        periods = [later[0] - group[0] for group, later in pairwise(groups)]
+        assert found.period == pytest.approx(sum(periods) / len(periods), abs=1e-9)
+        within = [now - before for group in groups for before, now in pairwise(group)]
+        assert found.intra_interval == pytest.approx(sum(within) / len(within), abs=1e-9)
+        between = [later[0] - group[-1] for group, later in pairwise(groups)]
+        assert found.silence == pytest.approx(sum(between) / len(between), abs=1e-9)
+
+
+def test_interval_statistics_are_what_elephant_finds():
+    """Over 200 random trains; elephant's standard deviation is that of a population, ours of a sample."""
+    from elephant.statistics import cv, isi
+
+    rng = np.random.default_rng(12)
+    for _ in range(200):
+        times = np.sort(rng.uniform(0.0, 1000.0, rng.integers(3, 60)))
+        intervals, found = isi(times), interval_statistics(times)
+        assert found.count == intervals.size
+        assert found.mean == pytest.approx(float(intervals.mean()), abs=1e-9)
+        population = float(cv(intervals))
+        assert found.cv == pytest.approx(population * np.sqrt(intervals.size / (intervals.size - 1)), abs=1e-9)
 
 
 def test_a_burst_is_complete_once_its_silence_was_seen():
