@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import lfilter
 
 from mtc_hw.errors import DataError, SpecError
 from mtc_hw.rounding import round_in_turn
@@ -50,8 +49,6 @@ def fit_readout(features: ArrayLike, target: ArrayLike, tau: float, ridge: float
 
     `ridge` is the penalty on squared weights, per sample; `tau` the low-pass's, that the readout records.
     """
-    from sklearn.linear_model import Ridge  # takes a second to import, and no worker fits anything
-
     x, t = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
     t = t[:, None] if t.ndim == 1 else t
     if len(x) != len(t):

@@ -146,6 +146,8 @@ def _ascii_numbers(content: bytes, points: int, variables: int, complex_valued: 
     words = content.replace(b",", b" ").split(maxsplit=points * width)[: points * width]
     numbers = np.array(words, dtype=np.bytes_).astype(np.float64).reshape(points, width)[:, 1:]
     return np.ascontiguousarray(numbers).view(np.complex128) if complex_valued else numbers
+
+
 def _bind(memory: int, seconds: float) -> None:
     """Limits ngspice and, on Linux, ends it with the thread that started it, however that ends."""
     limit(memory, seconds)
