@@ -119,7 +119,7 @@ def yield_over_area(
 
     The area is that of transistors and capacitors: converters do not change with the size.
     """
-    by_gate = {size.width * size.length: size for size in sizes}
+    by_gate = {1e12 * size.width * size.length: size for size in sizes}
 
     def run(size: float) -> tuple[float, int, int]:
         own = dataclasses.replace(chips, size=by_gate[size])

@@ -64,7 +64,7 @@ def analysed(
     judged = verdicts(chips.table, sheet)
     found = explained(chips, quantities, by) if quantities else []
     study = MontecarloStudy(
-        title=f"Monte Carlo on the {result['tier']} tier",
+        title=f"{result['subject']} on the {result['tier']} tier",
         table=chips.table,
         sheet=sheet,
         sensitivities=found,
@@ -77,7 +77,7 @@ def analysed(
 def _result(folder: Path) -> dict[str, Any]:
     try:
         document = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        return {name: document[name] for name in ("limits", "tier", "provenance")}
+        return {name: document[name] for name in ("limits", "subject", "tier", "provenance")}
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{folder / RESULT} cannot be read: {error}; run the chips again") from None
 
@@ -127,14 +127,14 @@ class AreaFound:
 
     def summary(self) -> str:
         lines = [
-            f"{1e12 * p.size:g} um2 gate, {1e12 * p.area:.4g} um2: yield {p.rate.value:.3g} "
+            f"{p.size:g} um2 gate, {1e12 * p.area:.4g} um2: yield {p.rate.value:.3g} "
             f"({p.rate.low:.3g} to {p.rate.high:.3g})"
             for p in self.curve.points
         ]
         found = self.required
         last = self.reason
         if found is not None:
-            last = f"a yield of {found.wanted:g} takes {1e12 * found.size:.3g} um2 gate, {1e12 * found.area:.4g} um2"
+            last = f"a yield of {found.wanted:g} takes {found.size:.3g} um2 gate, {1e12 * found.area:.4g} um2"
         return "\n".join([*lines, f"{last}; picture {self.picture}"])
 
 

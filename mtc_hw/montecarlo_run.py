@@ -186,6 +186,7 @@ class ChipsRun:
             "yield_by_condition": {str(where): shown(each) for where, each in judged.by_condition.items()},
             "limits": {name: each.model_dump(exclude_none=True) for name, each in self.sheet.limits.items()},
             "regimes": done.regimes,
+            "subject": _told(self.study),
             "tier": self.study.tier,
             "agreement": None if self.agreement is None else dataclasses.asdict(self.agreement),
             "table": str(done.table),
@@ -203,6 +204,12 @@ class ChipsRun:
             f"({y.low:.3g} to {y.high:.3g}), {done.seconds:.3g} s, table {done.table}"
         )
         return text if self.agreement is None else f"{text}\n{self.agreement.summary()}"
+
+
+def _told(study: Study) -> str:
+    if isinstance(study.subject, FreeNeuron):
+        return study.subject.neuron.name
+    return f"network of {study.design.count} neurons"
 
 
 def shown(found: Yield) -> dict[str, float]:

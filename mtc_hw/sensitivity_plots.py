@@ -1,12 +1,11 @@
 """Figures of what explains a spread, and of what yield costs in area."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mtc_hw.analysis.area_yield import AreaYield, Required
 from mtc_hw.analysis.sensitivity import Sensitivity
@@ -91,11 +90,10 @@ def area_yield_figure(curve: AreaYield, found: Required | None = None, width: fl
         low = area[0] if found.low_area is None else found.low_area * 1e12
         high = area[-1] if found.high_area is None else found.high_area * 1e12
         axes.axvspan(low, high, color=COLOURS[1], alpha=0.3, linewidth=0, label="where it may be reached")
-        axes.set_title(f"{100.0 * found.wanted:g} % at {_area_text(place)} µm², size {found.size:.3g}")
+        axes.set_title(f"{100.0 * found.wanted:g} % at {_area_text(place)} µm², unit transistor {found.size:.3g} µm²")
     axes.set_xscale("log")
-    labels = FuncFormatter(partial(_area_label, (1.0, 3.0) if width < ONE_COLUMN else (1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(labels)
-    axes.xaxis.set_minor_formatter(labels)
+    axes.set_xticks(area, [_area_text(each) for each in area])
+    axes.minorticks_off()
     axes.set_ylim(-0.02, 1.02)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_xlabel("area (µm²)")
@@ -107,9 +105,3 @@ def area_yield_figure(curve: AreaYield, found: Required | None = None, width: fl
 
 def _area_text(value: float) -> str:
     return f"{value:.0f}" if value >= 100.0 else f"{value:.3g}"
-
-
-def _area_label(shown: Sequence[float], value: float, _position: int | None) -> str:
-    """Only some of each decade have room."""
-    leading = value / 10.0 ** np.floor(np.log10(value))
-    return f"{value:g}" if round(leading, 6) in shown else ""

@@ -15,7 +15,7 @@ from mtc_hw.spec import Array
 class AreaPoint:
     """A design at one size."""
 
-    size: float  # what was turned, in the caller's unit
+    size: float  # gate area of the unit transistor, um2
     area: float  # m2
     rate: Yield
 
