@@ -3,7 +3,8 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,7 @@ from mtc_hw.spec import Array
 from mtc_hw.spread import Spread
 
 
-@dataclass(frozen=True)
-class Instance:
+class Instance(NamedTuple):
     """One transconductor of a chip."""
 
     path: str
@@ -49,12 +49,13 @@ def pelgrom(design: MappedDesign, here: Sequence[Instance], normal: Mapping[str,
         kind: device_sigmas(design.technology, kind, design.cells.width, design.cells.length)
         for kind in {each.kind for each in here}
     }
-    for each in here:
-        sigma_threshold, sigma_width = sigmas[each.kind]
-        devices = len(sigma_threshold)
-        drawn = normal[each.path]
-        threshold[each.row, :devices, each.neuron] = drawn[:devices] * sigma_threshold
-        width[each.row, :devices, each.neuron] = drawn[devices:] * sigma_width
+    for row, group in groupby(here, key=lambda each: each.row):
+        members = list(group)
+        sigma_threshold, sigma_width = sigmas[members[0].kind]
+        devices, neurons = len(sigma_threshold), [each.neuron for each in members]
+        drawn = np.array([normal[each.path] for each in members]).T
+        threshold[row, :devices, neurons] = (drawn[:devices] * sigma_threshold[:, None]).T
+        width[row, :devices, neurons] = (drawn[devices:] * sigma_width[:, None]).T
     return threshold, width
 
 

@@ -38,7 +38,7 @@ def normals(
     a sample beyond it.
     """
     if sampling == "plain":
-        return {path: stream(seed, sample, path).standard_normal(count) for path, count in parts.items()}
+        return _plain(parts, seed, sample)
     counts = list(parts.values())
     assert samples is not None, "Variation sees to it"
     if not 0 <= sample < samples:
@@ -46,6 +46,18 @@ def normals(
     point = ndtri(np.maximum(_points(sampling, seed, samples, sum(counts))[sample], LEAST))
     ends = np.cumsum(counts, dtype=int)
     return {path: point[end - count : end] for (path, count), end in zip(parts.items(), ends, strict=True)}
+
+
+def _plain(parts: Mapping[str, int], seed: int, sample: int) -> dict[str, Array]:
+    """Each path's `stream`, from one generator that is set anew: making one takes five times as long."""
+    philox = np.random.Philox(key=0)
+    generator, state, drawn = np.random.Generator(philox), philox.state, {}
+    for path, count in parts.items():
+        key = _key(f"{seed}/{sample}/{path}")
+        state["state"]["key"] = np.array([key % 2**64, key >> 64], dtype=np.uint64)
+        philox.state = state
+        drawn[path] = generator.standard_normal(count)
+    return drawn
 
 
 @lru_cache(maxsize=2)
