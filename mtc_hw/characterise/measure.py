@@ -5,8 +5,8 @@ from pathlib import Path
 from mtc_hw.characterise.bench import Bench, open_bench
 from mtc_hw.characterise.small_signal import capacitances
 from mtc_hw.characterise.tail import BIASES, tail_capacitance
-from mtc_hw.characterise.transfer import FILTER_BIAS, LEAK_BIAS, cell, curve, sweep, unit_voltage
-from mtc_hw.hardware.cells import MEASURED, Cells
+from mtc_hw.characterise.transfer import FILTER_BIAS, cell, curve, sweep, unit_voltage
+from mtc_hw.hardware.cells import MEASURED, REFERENCE_BIAS, Cells
 from mtc_hw.hardware.fields import load_fields, save_fields
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.resources import folder
@@ -62,7 +62,7 @@ def measure(bench: Bench) -> Cells:
         ota=measured["ota"],
         wide_ota=measured["wide_ota"],
         synapse=measured["synapse"],
-        leak_curve=curve(measured["wide_ota"], LEAK_BIAS),
+        leak_curve=curve(measured["wide_ota"], REFERENCE_BIAS["wide_ota"]),
         filter_curve=curve(measured["wide_ota"], FILTER_BIAS),
         input_parasitic=inputs,
         output_parasitic=outputs,

@@ -6,14 +6,11 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from mtc_hw.characterise.bench import Bench, Column, Level
-from mtc_hw.hardware.cells import DEVICES, MEASURED, Cell, skewed
+from mtc_hw.hardware.cells import DEVICES, MEASURED, REFERENCE_BIAS, Cell, skewed
 from mtc_hw.spec import Array, Curve
 
 BIASES = np.array([1e-12, 3e-12, 1e-11, 3e-11, 1e-10, 3e-10, 1e-9, 2e-9, 4e-9, 1e-8, 3e-8])  # A
-ELEMENT_BIAS = 1.5e-9  # A: where the unit voltage is taken
-LEAK_BIAS = 3e-9  # A
 FILTER_BIAS = 6e-11  # A
-REFERENCE_BIAS = {"ota": ELEMENT_BIAS, "wide_ota": LEAK_BIAS, "synapse": ELEMENT_BIAS}
 STEPS = (("threshold", 2e-3), ("width", 0.02))  # of the finite differences: V, and relative
 SWEEP = 0.3  # V either side of the analog ground
 FITTED = 0.2  # V either side: where the closed form is fitted
@@ -108,7 +105,7 @@ def sweep(bench: Bench) -> Sweeps:
 
 def unit_voltage(sweeps: Sweeps) -> float:
     """The plain OTA's tanh scale at an element's bias, V."""
-    return float(_fit(sweeps, "ota", ELEMENT_BIAS, 0.0)["unit"])
+    return float(_fit(sweeps, "ota", REFERENCE_BIAS["ota"], 0.0)["unit"])
 
 
 def cell(sweeps: Sweeps, kind: str, unit: float) -> Cell:

@@ -12,6 +12,9 @@ from mtc_hw.spec import Array, Curve
 MEASURED = ("ota", "wide_ota", "synapse")
 """The cells with a transfer of their own: an input transconductor and a low-pass's stages are wide OTAs."""
 
+REFERENCE_BIAS = {"ota": 1.5e-9, "wide_ota": 3e-9, "synapse": 1.5e-9}
+"""A: an element's and a leak's bias, at which sensitivities are measured."""
+
 DEVICES = {name: tuple(device.name for device in library_cell(name).devices) for name in MEASURED}
 
 

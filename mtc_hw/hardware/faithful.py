@@ -4,17 +4,18 @@ import dataclasses
 
 import numpy as np
 
-from mtc_hw.hardware.cells import Cells
+from mtc_hw.hardware.cells import DEVICES, REFERENCE_BIAS, Cells
 from mtc_hw.hardware.design import (
+    BRANCH_CELL,
     BRANCHES,
     LEAK,
     MappedDesign,
     as_spec,
     load_capacitance,
-    row_constant,
     row_gain,
     row_offset,
 )
+from mtc_hw.hardware.library import library_cell
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import EFFECT_ROWS, SIGNS, Array, CellEffects, Curve, ModelSpec, Neurons
@@ -30,6 +31,12 @@ TYPICAL_WEIGHT = 0.7
 SHORTEST_LAG = 0.1
 """tau_m: a tail that is faster takes back all the charge that it gave."""
 
+IN_TAIL = {"mb": -1.0, "mt": 1.0}
+IN_MIRROR = {"m3": -0.5, "m4": 0.5}
+IN_BUMP = {"m5": -0.5, "m6": -0.5, "m7": 0.5, "m8": 0.5}
+IN_LEAN = {"m5": -0.5, "m6": 0.5, "m7": 0.5, "m8": -0.5}
+"""Shares of an OTA's devices, each with its ln(I), in ln(T), ln(M) / 2, ln(S) and e: see `_Mismatch`."""
+
 
 def as_cells(design: MappedDesign) -> ModelSpec:
     """`as_spec` with the cells' measured transfers, offsets and conductances in the neurons and their inputs.
@@ -43,7 +50,16 @@ def as_cells(design: MappedDesign) -> ModelSpec:
     inputs = _Inputs.of(design, meant, slowing)
     # The constant current comes from a source without a tilt: what I (1 - t V) takes off it is given back.
     added = inputs.conductance - inputs.tilt * constant
-    neurons = dataclasses.replace(meant.neurons, cells=_effects(design, slowing, added, inputs.tilt))
+    mismatch = _Mismatch.of(design)
+    finer = np.exp(mismatch.gain) / (row_gain(design) / _at_bias(design, "gain"))[: len(BRANCHES)]
+    ideal = meant.neurons
+    neurons = dataclasses.replace(
+        ideal,
+        alpha=ideal.alpha * finer[:LEAK],
+        leak=ideal.leak * finer[LEAK],
+        tau=ideal.tau / finer[LEAK + 1 :],
+        cells=_effects(design, mismatch, slowing, added, inputs.tilt),
+    )
     return dataclasses.replace(
         meant, neurons=neurons, bias=constant + inputs.bias, input_curve=inputs.curve or meant.input_curve
     )
@@ -73,7 +89,9 @@ def _tail(design: MappedDesign) -> Array:
     return design.row_bias() / design.scale.amp * row_gain(design) / _at_bias(design, "gain")
 
 
-def _effects(design: MappedDesign, slowing: Array, added: Array, input_tilt: Array) -> CellEffects:
+def _effects(
+    design: MappedDesign, mismatch: "_Mismatch", slowing: Array, added: Array, input_tilt: Array
+) -> CellEffects:
     """`added` (N,) is what else conducts at v."""
     volt, branches, at_v = design.scale.volt, slice(0, len(BRANCHES)), slice(0, LEAK + 1)
     filters = slice(LEAK + 1, len(BRANCHES))
@@ -81,32 +99,109 @@ def _effects(design: MappedDesign, slowing: Array, added: Array, input_tilt: Arr
     def at(quantity: str) -> Array:
         return np.where(design.present, _at_bias(design, quantity)[branches], 0.0)
 
-    tail, gain, constant, conductance = _tail(design)[branches], at("gain"), at("constant"), at("conductance") * volt
-    per_gain = np.where(design.present[filters], gain[filters], 1.0)
-    offered = constant * tail + row_constant(design)[branches] / design.scale.amp
-    own = [offered[at_v] / slowing, constant[filters] / per_gain]
+    bias, gain, conductance = design.row_bias()[branches] / design.scale.amp, at("gain"), at("conductance") * volt
+    tail = bias * np.exp(mismatch.tail)
+    per_gain = np.where(design.present[branches], gain * np.exp(mismatch.gain - mismatch.tail), 1.0)
+    constant = at("constant") / per_gain + mismatch.constant
+    own = [(constant * per_gain * tail)[at_v] / slowing, constant[filters]]
     total = (conductance * tail)[at_v].sum(axis=0) / slowing + added
-    wide = {name: _at_bias(design, name)[LEAK : len(BRANCHES)] for name in ("slope", "shift", "skew")}
-    bias = np.where(design.present[filters], tail[filters], 1.0) * design.scale.amp
-    farad = np.interp(np.log(bias), np.log(design.cells.tail_bias), design.cells.tail_capacitance)
-    lag = np.where(design.present[filters], farad * volt / (bias * design.scale.second), 0.0)
+    drain = np.where(design.present[filters], tail[filters], 1.0) * design.scale.amp
+    farad = np.interp(np.log(drain), np.log(design.cells.tail_bias), design.cells.tail_capacitance)
+    lag = np.where(design.present[filters], farad * volt / (drain * design.scale.second), 0.0)
     lag = np.where(lag < SHORTEST_LAG, 0.0, lag)
     reference = design.reference_dac.decode(design.reference_code) - design.technology.analog_ground
     return CellEffects(
-        offset=np.vstack([SENSES * at("offset")[:LEAK], -at("offset")[LEAK:]]) / volt,
+        offset=np.vstack([SENSES * at("offset")[:LEAK], mismatch.crossing - at("offset")[LEAK:]]) / volt,
         sharpness=volt / _at_bias(design, "unit")[:LEAK],
         output_shift=SENSES * at("output_shift")[:LEAK],
-        slope=wide["slope"],
-        shift=wide["shift"],
-        skew=wide["skew"],
+        slope=_at_bias(design, "slope")[LEAK : len(BRANCHES)],
+        shift=mismatch.shift,
+        skew=_at_bias(design, "skew")[LEAK : len(BRANCHES)] + mismatch.skew,
         constant=np.vstack(own),
         common_mode=at("common_mode") * volt,
         tilt=at("tilt") * volt,
         reference=reference / volt,
-        conductance=np.vstack([total, conductance[filters] / per_gain]),
+        conductance=np.vstack([total, (conductance / per_gain)[filters]]),
         lag=lag,
         input_tilt=input_tilt,
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Mismatch:
+    """What a chip's draws make of its branches, (8, N), and of leak and filters alone, (4, N).
+
+    In weak inversion a wide OTA with the pair's currents I1 and I2, the tail's T, the mirror's ratio M and the bump's
+    strength S gives (Watts et al., IEEE JSSC 27(1), 1992)
+
+        I(out) = M I1 - I2,   I1 / I2 = exp(2 k x),   T = I1 + I2 + S I1 I2 / (I1 exp(e) + I2 exp(-e))
+
+    with e = 0 unless the bump's two devices differ. For M = 1 and e = 0 that is exactly the `Curve` with T / 2 for A
+    and cosh(2 k d) = 1 + S / 2: S moves d and leaves k and T as they are. What M adds, ln(M) / 2 times I1 + I2, is a
+    constant less a bump: a skew. With e the curve moves by -e / 2k, and a skew takes the zero crossing back. A plain
+    OTA has no bump.
+    """
+
+    tail: Array  # (8, N): change of ln(T)
+    gain: Array  # (8, N): change of ln(gain)
+    constant: Array  # (8, N): what the mirror adds, per gain; of wide OTAs in unit voltages
+    shift: Array  # (4, N): d
+    skew: Array  # (4, N): its change
+    crossing: Array  # (4, N) V: the zero crossing's offset less the curve's
+
+    @staticmethod
+    def of(design: MappedDesign) -> "_Mismatch":
+        tail, mirror, bump, lean = (_moved(design, each) for each in (IN_TAIL, IN_MIRROR, IN_BUMP, IN_LEAN))
+        wide = slice(LEAK, len(BRANCHES))
+        slope, shift = (_at_bias(design, name)[wide] for name in ("slope", "shift"))
+        bent = np.tanh(slope * shift)
+        shift = shift + bump[wide] * bent / (2.0 * slope)
+        whole = np.vstack([np.ones((LEAK, design.count)), np.cosh(slope * shift) ** 2 / slope])
+        return _Mismatch(
+            tail=tail,
+            gain=tail + mirror - bump * np.vstack([np.zeros((LEAK, design.count)), bent**2]),
+            constant=np.where(design.present, whole * mirror, 0.0),
+            shift=shift,
+            skew=mirror[wide] * bent + lean[wide] / np.sinh(2.0 * slope * shift),
+            crossing=_mirror_offset(design)[wide] + lean[wide] / (2.0 * slope) * design.scale.volt,
+        )
+
+
+def _moved(design: MappedDesign, shares: dict[str, float]) -> Array:
+    """What the devices' draws do to the logarithm of their own currents, by their shares, (8, N)."""
+    result = np.zeros((len(BRANCHES), design.count))
+    chip, plain, biases = design.deviations, design.cells.ota, design.bias()
+    if chip is None:
+        return result
+    for row, kind in enumerate(BRANCH_CELL):
+        per_threshold = dict(zip(DEVICES[kind], design.cell(row).gain_per_threshold, strict=True))
+        slopes = {
+            "n": 0.5 * (per_threshold["mt"] - per_threshold["mb"]),
+            "p": per_threshold["m4"] - per_threshold["m3"],
+        }
+        # They are those at the reference bias, and go with the bias as the slope of a pair's tanh does.
+        reference = np.array(REFERENCE_BIAS[kind])
+        bias = np.where(design.present[row], biases[row], reference)
+        steeper = plain.at("unit", reference) / plain.at("unit", bias)
+        for index, device in enumerate(library_cell(kind).devices):
+            if device.name in shares:
+                slope = slopes[device.polarity] * steeper
+                result[row] += shares[device.name] * (slope * chip.threshold[row, index] + chip.width[row, index])
+    return result
+
+
+def _mirror_offset(design: MappedDesign) -> Array:
+    """The part of `row_offset` that is the mirrors', V, (8, N)."""
+    result = np.zeros((len(BRANCHES), design.count))
+    chip = design.deviations
+    if chip is None:
+        return result
+    for row, kind in enumerate(BRANCH_CELL):
+        cell = design.cell(row)
+        for index in (DEVICES[kind].index(name) for name in IN_MIRROR):
+            result[row] += cell.offset_per_threshold[index] * chip.threshold[row, index]
+            result[row] += cell.offset_per_width[index] * chip.width[row, index]
+    return result
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

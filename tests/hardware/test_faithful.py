@@ -8,14 +8,28 @@ import numpy as np
 import pytest
 
 from mtc_hw.analysis.spikes import burst_statistics, spike_times
-from mtc_hw.hardware.design import BRANCHES, LEAK, as_spec, load_capacitance
+from mtc_hw.calibration_plan import load_plan
+from mtc_hw.courses import neuron_course
+from mtc_hw.hardware.cells import DEVICES
+from mtc_hw.hardware.design import (
+    BRANCH_CELL,
+    BRANCHES,
+    LEAK,
+    MAX_DEVICES,
+    Deviations,
+    as_spec,
+    load_capacitance,
+)
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
+from mtc_hw.instrument import Bench
+from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import neuron_view
 from mtc_hw.neuron_file import load_neuron
-from mtc_hw.neuron_run import NeuronOptions, run_neuron
+from mtc_hw.neuron_run import NeuronOptions, neuron_design, run_neuron
 from mtc_hw.simulate import ode
+from mtc_hw.simulate.waveforms import to_trace
 from mtc_hw.spec import Curve
 
 TONIC, BURSTING = 1500.0, 8000.0  # tau_m
@@ -81,15 +95,95 @@ def test_ideal_cells_are_the_ideal_neuron(preset, cells):
 
 
 def test_a_chip_s_deviations_move_the_faithful_neuron_as_the_meant_one(preset):
+    """Gains a little less so: a mirror's and a bump's are not the same all over a wide OTA's transfer."""
     _, _, design = preset("bursting")
     chip = perturb(design, 3, 0)
     nominal, moved = as_cells(design).neurons, as_cells(chip).neurons
     before, after = as_spec(design).neurons, as_spec(chip).neurons
     for name in ("alpha", "delta", "leak", "rest", "offset", "tau"):
-        assert np.array_equal(getattr(moved, name), getattr(after, name)), name
-        assert not np.array_equal(getattr(after, name), getattr(before, name)), name
-    assert not np.array_equal(moved.cells.constant[:LEAK], nominal.cells.constant[:LEAK])
-    assert np.array_equal(moved.cells.offset, nominal.cells.offset)
+        assert np.array_equal(getattr(nominal, name), getattr(before, name)), name
+        assert getattr(moved, name) == pytest.approx(getattr(after, name), rel=0.02), name
+        assert not np.array_equal(getattr(moved, name), getattr(before, name)), name
+    assert not np.isclose(moved.cells.constant[:LEAK], nominal.cells.constant[:LEAK], rtol=0.05, atol=0.0).any()
+    assert np.array_equal(moved.cells.offset[:LEAK], nominal.cells.offset[:LEAK])
+
+
+def drawn(design, branch, **devices):
+    """A chip of which only these devices of one branch have a draw: a relative width."""
+    rows = (len(design.rows), MAX_DEVICES, 1)
+    threshold, width = np.zeros(rows), np.zeros(rows)
+    row = BRANCHES.index(branch)
+    for device, value in devices.items():
+        width[row, DEVICES[BRANCH_CELL[row]].index(device)] = value
+    return dataclasses.replace(design, deviations=Deviations(0, 0, threshold, width))
+
+
+def leak_current(design, x):
+    """Of the leak whose input is x below its reference."""
+    neurons = as_cells(design).neurons
+    effects = neurons.cells
+    bend = ode._Cells.of(effects, 0).bends[0]
+    centre = neurons.rest[0] + effects.offset[LEAK, 0]
+    return float(neurons.leak[0]) * np.array([bend(each + centre) for each in x]) + effects.constant[LEAK, 0]
+
+
+@pytest.mark.parametrize(
+    ("mirror", "bump", "lean"),
+    [(0.02, 0.0, 0.0), (0.0, 0.03, 0.0), (0.0, 0.0, 0.04), (-0.03, 0.02, 0.0), (0.01, -0.03, -0.05)],
+)
+def test_a_mismatched_wide_ota_is_what_weak_inversion_says(preset, mirror, bump, lean):
+    """M I1 - I2 of a pair beside a bump whose two devices are wider by bump +- lean."""
+    _, _, design = preset("tonic")
+    nominal = as_cells(design).neurons
+    slope, shift = nominal.cells.slope[0, 0], nominal.cells.shift[0, 0]
+    x = np.linspace(-4.0, 4.0, 33)
+    y = slope * (x + float(nominal.rest[0] + nominal.cells.offset[LEAK, 0]))
+
+    def pair(ratio, strength, e):
+        one = 1.0 / (2.0 * np.cosh(y) + strength / (2.0 * np.cosh(y + e)))
+        return one * (np.exp(y) * ratio - np.exp(-y))
+
+    strength = 2.0 * (np.cosh(2.0 * slope * shift) - 1.0)
+    whole = 2.0 * float(nominal.leak[0]) * nominal.cells.amplitude[0, 0]
+    changed = pair(1.0 + mirror, strength * (1.0 + bump), lean)
+    expected = whole * (changed - pair(1.0, strength, 0.0))
+    chip = drawn(design, "leak", m4=mirror, m7=bump + lean, m8=bump - lean)
+    assert np.abs(expected).max() > 0.003 * whole
+    found = leak_current(chip, x) - leak_current(design, x)
+    assert found == pytest.approx(expected, abs=0.0006 * whole)
+
+
+@pytest.mark.parametrize("pair", [("mb", "mt"), ("m3", "m4")])
+def test_widths_that_move_together_leave_a_wide_ota_as_it_is(preset, pair):
+    _, _, design = preset("tonic")
+    x, nominal = np.linspace(-4.0, 4.0, 9), leak_current(design, np.linspace(-4.0, 4.0, 9))
+    one, both = (drawn(design, "leak", **dict.fromkeys(names, 0.02)) for names in (pair[:1], pair))
+    assert np.abs(leak_current(one, x) - nominal).max() > 0.02
+    assert leak_current(both, x) == pytest.approx(nominal, abs=5e-4)
+
+
+def test_a_chip_s_equations_are_its_transistors_dc_sweeps(preset, runner):
+    """dV/dt and the filters' currents at the states that a burst runs through, in unit currents."""
+    _, _, design = preset("bursting")
+    plan, any_course = load_plan("dc"), neuron_course(load_neuron("tonic"))
+    nodes = (-2.5, -1.0, 0.5, 2.0)
+    for sample in range(2):
+        chip = perturb(design, 6, sample)
+        seen = Bench(chip, "transistor", plan, runner, any_course)(chip)
+        spec = as_cells(chip)
+        at = {level: (np.searchsorted(seen.voltage, level), np.searchsorted(seen.output, level)) for level in nodes}
+        capacitor = load_capacitance(chip)[:, 0] / chip.scale.farad
+        offset = float(chip.offset_dac.decode(chip.offset_code)[0]) / chip.scale.amp
+        for voltage in nodes:
+            state = (voltage, -1.0, -1.0)
+            heard = (voltage, -1.0, -1.0, -1.0, voltage)
+            into_v = [seen.current[row, at[x][0], at[voltage][1], 0] for row, x in enumerate(heard)]
+            filters = [seen.current[row, at[voltage][0], at[-1.0][1], 0] for row in (LEAK + 2, LEAK + 3)]
+            sums = np.array([sum(into_v) + offset, *filters])
+            derived = right_hand_side(spec.neurons, float(spec.bias[0]), *state) * capacitor[[0, 2, 3]]
+            assert derived[0] == pytest.approx(sums[0], abs=0.007), (sample, voltage)
+            per_unit = capacitor[[2, 3]] / spec.neurons.tau[1:, 0]
+            assert derived[1:] / per_unit == pytest.approx(sums[1:] / per_unit, abs=0.015), (sample, voltage)
 
 
 def test_an_absent_branch_has_no_effects(preset):
@@ -130,6 +224,42 @@ def check(technology, runner):
     assert circuit[0] == pytest.approx(ideal[0], rel=0.08)
     assert circuit[1] == pytest.approx(ideal[1], rel=0.15)
     assert circuit[2] == pytest.approx(ideal[2], abs=2.0)
+
+
+def chips_by_both(name, count, duration, runner):
+    """Spike trains of chips of the trimmed design, by cells and by transistors."""
+    neuron = load_neuron(name)
+    design = neuron_design(neuron, load_technology("generic"), NeuronOptions(level="transistor"), runner)
+    chips = [perturb(design, 5, sample) for sample in range(count)]
+    outcomes = runner([own_deck(chip, neuron, "transistor", duration) for chip in chips])
+    found = []
+    for chip, outcome in zip(chips, outcomes, strict=True):
+        spec = as_cells(chip)
+        stimulus = neuron.stimulus.shifted(float(spec.bias[0]))
+        cells = ode.integrate(spec.neurons, stimulus, duration, neuron.initial, rtol=1e-8)
+        trains = [spike_times(t.time, t.voltage[:, 0]) for t in (cells, to_trace(outcome.waveforms, chip, 0))]
+        found.append([train[1:] if name == "tonic" else train for train in trains])
+    return list(zip(*found, strict=True))
+
+
+def test_tonic_chips_by_their_cells_and_by_their_transistors(runner):
+    both = np.array(
+        [[np.diff(each).mean() for each in trains] for trains in chips_by_both("tonic", 12, 900.0, runner)]
+    )
+    assert np.corrcoef(both)[0, 1] > 0.998
+    assert both[0] == pytest.approx(both[1], rel=0.01)
+    assert both[1].std() > 0.04 * both[1].mean()
+
+
+def test_bursting_chips_by_their_cells_and_by_their_transistors(runner):
+    """The time from the first spike of all to that of the second burst, and the first burst's spikes."""
+    trains = chips_by_both("bursting", 4, 2600.0, runner)
+    bursts = [[burst_statistics(each, 2600.0) for each in some] for some in trains]
+    period = np.array([[each.starts[1] - each.starts[0] for each in some] for some in bursts])
+    spikes = np.array([[each.sizes[0] for each in some] for some in bursts])
+    assert period[0] == pytest.approx(period[1], rel=0.02)
+    assert np.abs(spikes[0] - spikes[1]).max() <= 1
+    assert np.ptp(spikes[1]) >= 3
 
 
 def test_transistors_do_what_their_cells_say(runner):
