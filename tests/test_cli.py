@@ -242,11 +242,13 @@ def test_a_deck_with_commands_in_it_is_refused(capsys, tmp_path):
 @pytest.mark.slow
 def test_montecarlo_of_a_neuron_counts_every_chip(capsys, tmp_path):
     drawn = call_json(
-        capsys, "montecarlo", "tonic", "--samples", 4, "--seed", 3, "--duration", 600, "--out", tmp_path / "m"
-    )
+        capsys, "montecarlo", "tonic", "--tier", "behavioural", "--samples", 4, "--seed", 3, "--duration", 600,
+        "--keep", "csv", "--out", tmp_path / "m",
+    )  # fmt: skip
     assert drawn["n_ok"] + drawn["n_failed"] == 4
     assert 0.0 <= drawn["yield"]["low"] <= drawn["yield"]["value"] <= drawn["yield"]["high"] <= 1.0
-    assert len(Path(drawn["table"]).read_text().splitlines()) == 5
+    assert Path(drawn["table"]).is_file()
+    assert len((tmp_path / "m" / "chips.csv").read_text().splitlines()) == 5
 
 
 def test_presets_are_known_to_map(capsys, tmp_path):
@@ -300,7 +302,7 @@ def test_a_calibration_gives_its_codes_to_its_own_design_only(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_during_simulation_ends_soon_and_leaves_nothing_running(tmp_path):
-    command = [sys.executable, "-m", "mtc_hw", "montecarlo", "bursting", "--level", "transistor", "--samples", "50"]
+    command = [sys.executable, "-m", "mtc_hw", "montecarlo", "bursting", "--tier", "transistor", "--samples", "50"]
     process = subprocess.Popen(
         [*command, "--duration", "20000", "--out", str(tmp_path / "m")],
         stdout=subprocess.PIPE,

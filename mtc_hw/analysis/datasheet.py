@@ -23,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mtc_hw.analysis.chip_table import is_number
 from mtc_hw.errors import DataError
+from mtc_hw.resources import folder
 
 LARGEST_FILE = 1 << 20  # bytes
 SHOWN = 60  # characters of a faulty value
@@ -86,18 +87,24 @@ class Datasheet:
     limits: Mapping[str, Limits]
 
 
-def load_datasheet(path: str | Path) -> Datasheet:
-    """The datasheet of a TOML file, named after the file. Raises DataError with every violation in one line."""
+def load_datasheet(name_or_path: str | Path) -> Datasheet:
+    """A shipped datasheet by name, or a user's file, named after the file.
+
+    Raises DataError with every violation in one line.
+    """
+    shipped = {path.stem: path for path in sorted((folder("models") / "datasheets").glob("*.toml"))}
+    path = shipped.get(str(name_or_path), Path(name_or_path))
     shown = ascii(str(path))[1:-1]
     try:
-        if Path(path).stat().st_size > LARGEST_FILE:
+        if path.stat().st_size > LARGEST_FILE:
             raise DataError(f"datasheet {shown} holds more than {LARGEST_FILE} bytes; it is a section a quantity")
-        tables = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(f"datasheet {shown} cannot be read: {error.strerror}; check its name and rights") from None
+        remedy = f"give a path, or a shipped one: {', '.join(shipped)}"
+        raise DataError(f"datasheet {shown} cannot be read: {error.strerror}; {remedy}") from None
     except (ValueError, RecursionError) as error:
         raise DataError(f"datasheet {shown} is not TOML: {ascii(str(error))[1:-1]}; mend it") from None
-    return datasheet(Path(path).stem, tables)
+    return datasheet(path.stem, tables)
 
 
 def datasheet(name: str, tables: Mapping[str, object]) -> Datasheet:

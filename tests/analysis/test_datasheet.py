@@ -1,10 +1,17 @@
 """A datasheet's file: what it says, and what is wrong with it in one line."""
 
+import numpy as np
 import pytest
 from synthetic_chips import table
 
 from mtc_hw.analysis.datasheet import check, datasheet, load_datasheet
+from mtc_hw.analysis.spikes import burst_statistics
+from mtc_hw.analysis.verdicts import verdicts
 from mtc_hw.errors import DataError
+from mtc_hw.exports import design_of
+from mtc_hw.hardware.unit import SQUARE
+from mtc_hw.neuron_run import faithful, observe
+from mtc_hw.sources import load_source
 
 TEXT = """
 [isi_mean]
@@ -36,16 +43,30 @@ def test_a_file_gives_limits_in_its_order(tmp_path):
     check(sheet, table({}).schema)
 
 
+@pytest.mark.parametrize("name", ["tonic", "bursting"])
+def test_a_shipped_datasheet_is_that_of_its_preset_and_fits_the_table(name):
+    sheet = load_datasheet(name)
+    assert sheet.name == name
+    assert sheet.limits["regime"].wanted == [name]
+    check(sheet, table({}).schema)
+    source = load_source(name)
+    design, neuron = design_of(source, 8, "generic", SQUARE), source.neuron
+    spikes, regime = observe(faithful(design, neuron, neuron.duration), neuron, neuron.duration)
+    bursts = burst_statistics(spikes, neuron.duration)
+    row = {"regime": regime, "isi_mean": float(np.diff(spikes).mean()), "burst_period": bursts.period}
+    assert verdicts(table(row | {"spikes_per_burst": bursts.spikes_per_burst}), sheet).good.tolist() == [True]
+
+
 def test_one_wanted_text_needs_no_list():
     assert datasheet("d", {"regime": {"wanted": "tonic"}}).limits["regime"].wanted == ["tonic"]
 
 
 def test_a_missing_file_a_folder_and_what_is_not_toml_are_refused(tmp_path):
-    with pytest.raises(
-        DataError, match=r"^datasheet .*none\.toml cannot be read: No such file or directory; check its"
-    ):
+    with pytest.raises(DataError, match=r"^datasheet .*none\.toml cannot be read: No such file or directory; give a"):
         load_datasheet(tmp_path / "none.toml")
-    with pytest.raises(DataError, match=r"^datasheet .* cannot be read: Is a directory; check its name and rights$"):
+    with pytest.raises(
+        DataError, match=r"^datasheet .* Is a directory; give a path, or a shipped one: bursting, tonic$"
+    ):
         load_datasheet(tmp_path)
     for content in (b"[a\n", b"\xff\xfe", b"a = " + b"[" * 5000):
         (tmp_path / "bad.toml").write_bytes(content)
