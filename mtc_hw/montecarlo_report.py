@@ -45,7 +45,7 @@ class MontecarloStudy:
     sensitivities: Sequence[Sequence[Sensitivity]] = ()  # a figure each; the results of one are shown together
     area: AreaYield | None = None
     required: Required | None = None  # a point of `area`
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, object] = field(default_factory=dict)
     confidence: float = CONFIDENCE
     worst: int = 12  # chips to list
 

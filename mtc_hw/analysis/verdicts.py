@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mtc_hw.analysis.chip_table import Condition, Places, finished, numbers, places, texts
+from mtc_hw.analysis.chip_table import Condition, finished, numbers, places, texts
 from mtc_hw.analysis.datasheet import Datasheet, Limits, check
 from mtc_hw.analysis.yields import CONFIDENCE, Yield, clopper_pearson
 from mtc_hw.errors import DataError
@@ -140,7 +140,16 @@ def worst(table: pa.Table, sheet: Datasheet, count: int) -> tuple[WorstChip, ...
     order = np.lexsort((where.condition, where.chip, margin, rank))
     _, first = np.unique(where.chip[order], return_index=True)
     rows = order[np.sort(first)[:count]]
-    return tuple(_worst_chip(table, sheet, where, int(row), int(rank[row]), quantity[row]) for row in rows)
+    return tuple(
+        WorstChip(
+            sample=int(where.samples[where.chip[row]]),
+            condition=where.conditions[where.condition[row]],
+            good=bool(rank[row] == _MEASURED and margin[row] >= 0.0),
+            why=_why(table, sheet, int(row), int(rank[row]), str(quantity[row])),
+            margin=float(margin[row]) if rank[row] == _MEASURED and np.isfinite(margin[row]) else None,
+        )
+        for row in rows
+    )
 
 
 _FAILED, _MISSED, _MEASURED = 0, 1, 2
@@ -164,20 +173,14 @@ def _badness(table: pa.Table, sheet: Datasheet) -> tuple[NDArray[np.int64], Arra
     return rank, distance.min(axis=0), names[decides]
 
 
-def _worst_chip(table: pa.Table, sheet: Datasheet, where: Places, row: int, rank: int, quantity: str) -> WorstChip:
-    place = int(where.samples[where.chip[row]]), where.conditions[where.condition[row]]
+def _why(table: pa.Table, sheet: Datasheet, row: int, rank: int, quantity: str) -> str:
     if rank == _FAILED:
         reason = table["reason"][row].as_py() if "reason" in table.column_names else ""
-        return WorstChip(*place, False, ": ".join(filter(None, (str(table["outcome"][row]), reason))), None)
-    limits = sheet.limits[quantity]
-    value = table[quantity][row].as_py()
+        return ": ".join(filter(None, (str(table["outcome"][row]), reason)))
+    limits, value = sheet.limits[quantity], table[quantity][row].as_py()
     if rank == _MISSED:
-        told = "none" if value is None or value != value else value
-        return WorstChip(*place, False, f"{quantity} is {told}, not {limits}", None)
-    if limits.wanted is not None:
-        return WorstChip(*place, True, f"{quantity} is {value}", None)
-    margin = float(margins(table.slice(row, 1), quantity, limits)[0])
-    return WorstChip(*place, margin >= 0.0, f"{quantity} is {value:.4g}, limits {limits}", margin)
+        return f"{quantity} is {'none' if value is None or value != value else value}, not {limits}"
+    return f"{quantity} is {value}" if limits.wanted is not None else f"{quantity} is {value:.4g}, limits {limits}"
 
 
 @dataclass(frozen=True)
