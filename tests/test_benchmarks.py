@@ -108,7 +108,8 @@ def test_temperature_scores_a_network_before_and_after_a_refit(tmp_path: Path) -
 def test_tiers_compares_each_tier_with_the_transistors_of_the_same_chips(tmp_path: Path) -> None:
     text = benchmark("tiers", "--out", str(tmp_path))
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
-    assert [row[:4] for row in rows if row[1] == "cells"] == [[n, "cells", "3", "100%"] for n in ("tonic", "bursting")]
+    names = ("tonic", "bursting")
+    assert [row[:4] for row in rows if row[1] == "cells"] == [[name, "cells", "3", "100%"] for name in names]
     assert [row[1] for row in rows] == ["cells", "ode"] * 2
     table = (tmp_path / "tiers-generic-4x4-nominal.csv").read_text().splitlines()
     assert len(table) == 1 + 2 * 3 * 3
