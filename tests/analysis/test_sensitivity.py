@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from synthetic_chips import EFFECTS, PATHS, chips, table
+from synthetic_chips import EFFECTS, PATHS, PLAIN, chips
 
 from mtc_hw.analysis.chip_table import Condition, at
 from mtc_hw.analysis.draw_names import groups_of
@@ -18,8 +18,10 @@ TRUE = {
 def made(x: np.ndarray, y: np.ndarray, names=None) -> tuple[pa.Table, pa.Table]:
     """Chips of which the interval is y."""
     names = names or [f"n0.{'effect' if k < 5 else 'other'}.m{k}.width" for k in range(x.shape[1])]
-    chips = table(*({"isi_mean": float(value)} for value in y))
-    return chips, pa.table({"sample": np.arange(len(x))} | {name: x[:, k] for k, name in enumerate(names)})
+    plain = {name: [value] * len(y) for name, value in PLAIN.items()}
+    return pa.table({"sample": np.arange(len(y)), "isi_mean": y} | plain), pa.table(
+        {"sample": np.arange(len(x))} | {name: x[:, k] for k, name in enumerate(names)}
+    )
 
 
 def shares(result) -> dict[str, float]:
