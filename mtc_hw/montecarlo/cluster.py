@@ -3,6 +3,7 @@
 A worker that is lost costs nothing but time: Dask gives its blocks to the others.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,7 +17,7 @@ from mtc_hw.montecarlo.study import Block, Study
 from mtc_hw.simulate.outcome import Loss
 from mtc_hw.simulate.pool import Workers, command_runner
 
-PATIENCE = 10.0  # s until a scheduler that does not answer is an error
+PATIENCE = 30.0  # s until a scheduler that does not answer is an error
 
 
 @contextmanager
@@ -26,6 +27,7 @@ def open_cluster(study: Study, workers: Workers, scheduler: str) -> Iterator[Exe
         dask: Any = import_module("distributed")
     except ImportError:
         raise DataError("a scheduler needs Dask: pip install 'mtc-hw[cluster]'") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost scheduler is told below, in a line
     try:
         client = dask.Client(scheduler, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError) as error:
@@ -33,12 +35,25 @@ def open_cluster(study: Study, workers: Workers, scheduler: str) -> Iterator[Exe
             f"no Dask scheduler answers at {scheduler!r}: {error}; start one with `dask scheduler`"
         ) from None
     with client:
-        [shared] = client.scatter([study], broadcast=True, hash=False)
-        yield lambda given: _spread(client, shared, study, workers, given)
+        yield lambda given: _watched(client, study, workers, scheduler, given)
 
 
-def _spread(client: Any, shared: Any, study: Study, workers: Workers, given: Blocks) -> Iterator[Done]:
+def _watched(client: Any, study: Study, workers: Workers, scheduler: str, given: Blocks) -> Iterator[Done]:
+    """As `_spread`. A cluster that is lost on the way is an error; what was done stays."""
     dask: Any = import_module("distributed")
+    gone = (OSError, TimeoutError, dask.client.FutureCancelledError)
+    try:
+        yield from _spread(client, study, workers, given)
+    except gone as error:
+        raise DataError(
+            f"the Dask cluster of {scheduler} was lost, or has no worker ({error}); start it and run the same "
+            "command again: what was done stays"
+        ) from None
+
+
+def _spread(client: Any, study: Study, workers: Workers, given: Blocks) -> Iterator[Done]:
+    dask: Any = import_module("distributed")
+    [shared] = client.scatter([study], broadcast=True, hash=False)
     pending, waiting = iter(given), {}
 
     def next_ones(count: int) -> list[Any]:
@@ -49,19 +64,15 @@ def _spread(client: Any, shared: Any, study: Study, workers: Workers, given: Blo
             futures.append(future)
         return futures
 
-    window = WAITING * max(1, sum(client.nthreads().values()))
-    running = dask.as_completed(next_ones(window))
-    try:
-        for future in running:
-            block = waiting.pop(future.key)
-            try:
-                found = future.result()
-            except dask.scheduler.KilledWorker as error:
-                found = lost(study, block, Loss("killed", f"it took several workers down: {error}", 0.0))
-            running.update(next_ones(1))
-            yield block, found
-    finally:
-        client.cancel([future for future in running.futures], force=True)
+    running = dask.as_completed(next_ones(WAITING * max(1, sum(client.nthreads().values()))))
+    for future in running:
+        block = waiting.pop(future.key)
+        try:
+            found = future.result()
+        except dask.scheduler.KilledWorker as error:
+            found = lost(study, block, Loss("killed", f"it took several workers down: {error}", 0.0))
+        running.update(next_ones(1))
+        yield block, found
 
 
 def _remote(study: Study, block: Block, workers: Workers) -> list[Result]:
