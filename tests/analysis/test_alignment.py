@@ -57,6 +57,16 @@ def test_a_clock_is_found_through_jitter_missing_spikes_and_a_late_start(train, 
     assert found.offset == pytest.approx(offset, abs=6.0)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_regular_bursts_are_numbered_from_the_first(seed):
+    """A stretch from the middle fits as well a burst later; the whole trains do not."""
+    train = np.cumsum([23.0] + ([72.0, 58.0, 60.0, 62.0, 64.0, 69.0, 72.0, 82.0, 1374.0]) * 30)
+    seen = np.sort(train[2:] + np.random.default_rng(seed).normal(0.0, 0.5, train.size - 2))
+    found = best_clock(train[:-3], (seen - 500.0) / 900.0)
+    assert found.offset == pytest.approx(500.0, abs=1.0)
+    assert found.scale == pytest.approx(900.0, rel=1e-4)
+
+
 def test_a_regular_train_s_clock_puts_spike_on_spike():
     train = 10.0 + 57.0 * np.arange(40)
     found = best_clock(train, (train[5:30] + 123.0) / 2.5)
