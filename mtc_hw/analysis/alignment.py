@@ -15,6 +15,7 @@ SHORT, LONG = 100, 500  # spikes of either train that propose a clock
 RANGE = 1.25  # to either side of the ratio of intervals: scales that are tried
 MOST_SCALES = 400
 PROPOSALS = 20  # of which the best is taken, after refinement
+FINALISTS = 3  # whose scales are tried on the whole trains
 ROUNDS = 30  # of refinement
 REACH = 0.25  # of the median interval: how far a spike may be from its partner
 
@@ -52,16 +53,21 @@ def best_offset(reference: ArrayLike, test: ArrayLike, tau: float) -> float:
 def best_clock(reference: ArrayLike, test: ArrayLike) -> Clock:
     """The scale and offset that put most of the test's spikes beside one of the reference's, whatever its time unit.
 
-    The ratios of median and of mean intervals, and scales up to `RANGE` around them, each with its `best_offset`, are
-    proposals. Those with most pairs of spikes within `REACH` of an interval are refined: a straight line through the
-    pairs by least squares, pairs sought anew, until none changes. The one with most pairs wins, of these the one with
-    the smallest residual. Raises DataError for fewer than 3 spikes.
+    The ratios of median and of mean intervals, and scales up to `RANGE` around them, each with the `best_offset` of a
+    stretch of the trains, are proposals. Those with most pairs of spikes within `REACH` of an interval are refined: a
+    straight line through the pairs by least squares, pairs sought anew, until none changes. The best ones' scales are
+    proposed again with the best offset of the whole trains, since a stretch of regular bursts fits a period earlier
+    or later as well. The clock with most pairs wins, of these the one with the smallest residual. Raises DataError
+    for fewer than 3 spikes.
     """
     one, two = _enough(reference, test, 3)
     reach = REACH * float(np.median(np.diff(one)))
     proposals = _proposals(one, two, reach)
     ranked = sorted(proposals, key=lambda clock: -_paired(one, two, clock, reach)[0].size)
-    return min((_refined(one, two, clock, reach) for clock in ranked[:PROPOSALS]), key=lambda found: found[:2])[2]
+    refined = sorted((_refined(one, two, clock, reach) for clock in ranked[:PROPOSALS]), key=_rank)
+    scales = dict.fromkeys(clock.scale for _, _, clock in refined[:FINALISTS])
+    whole = (Clock(scale, best_offset(one, scale * two, reach)) for scale in scales)
+    return min([*refined, *(_refined(one, two, clock, reach) for clock in whole)], key=_rank)[2]
 
 
 def _enough(reference: ArrayLike, test: ArrayLike, least: int) -> tuple[Array, Array]:
@@ -94,6 +100,10 @@ def _paired(one: Array, two: Array, clock: Clock, reach: float) -> tuple[Array, 
     """Times of the spikes that lie beside each other."""
     first, second = coincident_pairs(one, clock.scale * two + clock.offset, reach)
     return one[first], two[second]
+
+
+def _rank(found: tuple[int, float, Clock]) -> tuple[int, float]:
+    return found[:2]
 
 
 def _refined(one: Array, two: Array, clock: Clock, reach: float) -> tuple[int, float, Clock]:

@@ -137,7 +137,7 @@ def compare_traces(
     trains, finals = [], []
     for trace in (reference, test):
         spikes = spike_times(trace.time, trace.voltage[:, neuron], threshold)
-        trains.append(spikes[spikes <= end])
+        trains.append(spikes[(spikes >= 0.0) & (spikes <= end)])
         finals.append(float(np.interp(end, trace.time, trace.voltage[:, neuron])))
     comparison = compare(
         trains[0],

@@ -13,7 +13,7 @@ trains = st.lists(st.integers(0, 800).map(lambda n: n / 4.0), unique=True, min_s
 
 
 @given(a=trains, b=trains)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_no_lag_makes_van_rossum_s_distance_smaller(a, b):
     found = van_rossum(a, np.asarray(b) + best_offset(a, b, 10.0), 10.0)
     assert found <= min(van_rossum(a, np.asarray(b) + lag, 10.0) for lag in np.linspace(-210.0, 210.0, 211)) + 1e-9
@@ -21,7 +21,7 @@ def test_no_lag_makes_van_rossum_s_distance_smaller(a, b):
 
 @pytest.mark.parametrize("train", [BURSTING, IRREGULAR], ids=["bursting", "irregular"])
 @given(offset=st.floats(-1e4, 1e4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_an_offset_is_taken_back(train, offset):
     assert best_offset(train, train - offset, 10.0) == pytest.approx(offset, abs=1e-8)
 
@@ -38,7 +38,7 @@ def test_trains_of_many_spikes_are_aligned_by_their_middles():
 
 @pytest.mark.parametrize("train", [BURSTING, IRREGULAR], ids=["bursting", "irregular"])
 @given(log_scale=st.floats(-9.0, 9.0), offset=st.floats(-5e3, 5e3))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_a_clock_is_taken_back_whatever_its_unit(train, log_scale, offset):
     scale = float(np.exp(log_scale))
     found = best_clock(train, (train - offset) / scale)
@@ -47,7 +47,7 @@ def test_a_clock_is_taken_back_whatever_its_unit(train, log_scale, offset):
 
 
 @pytest.mark.parametrize("train", [BURSTING, IRREGULAR], ids=["bursting", "irregular"])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_clock_is_found_through_jitter_missing_spikes_and_a_late_start(train, seed):
     rng = np.random.default_rng(seed)
     seen = np.sort(train + rng.normal(0.0, 1.5, train.size))[rng.random(train.size) > 0.08][rng.integers(0, 5) :]
@@ -55,6 +55,16 @@ def test_a_clock_is_found_through_jitter_missing_spikes_and_a_late_start(train, 
     found = best_clock(train, (seen - offset) / scale)
     assert found.scale == pytest.approx(scale, rel=2e-3)
     assert found.offset == pytest.approx(offset, abs=6.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_regular_bursts_are_numbered_from_the_first(seed):
+    """A stretch from the middle fits as well a burst later; the whole trains do not."""
+    train = np.cumsum([23.0] + ([72.0, 58.0, 60.0, 62.0, 64.0, 69.0, 72.0, 82.0, 1374.0]) * 30)
+    seen = np.sort(train[2:] + np.random.default_rng(seed).normal(0.0, 0.5, train.size - 2))
+    found = best_clock(train[:-3], (seen - 500.0) / 900.0)
+    assert found.offset == pytest.approx(500.0, abs=1.0)
+    assert found.scale == pytest.approx(900.0, rel=1e-4)
 
 
 def test_a_regular_train_s_clock_puts_spike_on_spike():

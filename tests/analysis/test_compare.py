@@ -115,6 +115,14 @@ def test_traces_are_compared_over_the_time_that_both_cover():
     assert found.worst_error < 1e-6
 
 
+def test_what_a_trace_holds_before_0_does_not_count():
+    tonic = load_neuron("tonic")
+    trace = integrate(tonic.neurons, tonic.stimulus, 500.0)
+    early = Trace(trace.time - 100.0, trace.voltage)
+    found = compare_traces(early, early)
+    assert found.reference_count == found.test_count == 7
+
+
 def test_a_lower_current_shows_in_every_measure():
     tonic = load_neuron("tonic")
     one = integrate(tonic.neurons, tonic.stimulus, 500.0)
