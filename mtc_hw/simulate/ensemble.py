@@ -26,7 +26,7 @@ from mtc_hw.simulate.ode import SampledCurrent
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, TAIL_SLOPE, Array, CellEffects, Curve, Neurons, Trace
 
 STEP = 0.5  # of the shortest time constant
-LARGEST_RUN = 5e10  # steps times neurons, some minutes
+LARGEST_RUN = 5e10  # steps times neurons, a quarter of an hour
 LARGEST_TRACE = 4e9  # voltages
 CHUNKS = 4  # that each thread gets, so that none waits long for another
 SMALLEST, LARGEST = 128, 1024  # lanes in a chunk
