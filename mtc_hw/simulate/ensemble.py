@@ -1,8 +1,8 @@
 """Many neurons at once, by machine code: the classical Runge-Kutta method where LSODA one by one is slow.
 
 The equations are those of `simulate.ode`; all neurons share the steps. Tangents are exact to some units in the last
-place of one, wherever their arguments and offsets are; a circuit's exp(V) holds to |V| = 87 unit voltages in float32
-and to 708 in float64. What grows out of all bounds ends as NaN.
+place of one, wherever their arguments and offsets are. A neuron whose state grows out of all bounds is NaN, and so is
+one with lags once exp(V) is too much for the precision: |V| above 87 unit voltages in float32, 708 in float64.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ from mtc_hw.simulate.ode import SampledCurrent
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, TAIL_SLOPE, Array, CellEffects, Curve, Neurons, Trace
 
 STEP = 0.5  # of the shortest time constant
-LARGEST_RUN = 5e10  # steps times neurons, some minutes
+LARGEST_RUN = 5e10  # steps times neurons, a quarter of an hour
 LARGEST_TRACE = 4e9  # voltages
 CHUNKS = 4  # that each thread gets, so that none waits long for another
 SMALLEST, LARGEST = 128, 1024  # lanes in a chunk

@@ -6,6 +6,7 @@ operations on itself: neither its neighbours nor its place nor the width of vect
 with and without fused multiplication and addition differ in the last bits.
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -69,7 +70,7 @@ class _Writer:
         moving = [n for n in order if not lowering.is_fixed(n)]
         wanted = {arg for n in moving for arg in n.args} | set(self.roots)
         self.fixed = [n for n in order if n in wanted and lowering.is_fixed(n) and n.op != "const"]
-        self.count, self.names = len(states), names
+        self.count, self.names, self.structure = len(states), names, structure
         width = vector_width(precision)
         lists = len(self.fixed) + 3 * self.count
         self.block = width * max(2, min(MOST_VECTORS, CACHE // (lists * width * precision.word)))
@@ -121,10 +122,18 @@ class _Writer:
             for index in range(self.count):
                 own, gained = e.load(self._state(0, index, lane)), e.load(self._state(2, index, lane))
                 after = b.fadd(own, gained, flags=e.flags)
+                after = self._bounded(after) if index == 0 and self.structure.lags else after
                 for part, value in enumerate((after, after, e.number(0.0))):
                     e.store(value, self._state(part, index, lane))
                 if index == 0:
                     e.store(after, e.offset(self.base[Entry.OUTPUT], row, lane))
+
+    def _bounded(self, voltage: ir.Value) -> ir.Value:
+        """The voltage, or NaN where its exponential is beyond what the precision holds."""
+        e, b, largest = self.e, self.e.build, self.e.precision.largest
+        below = b.fcmp_ordered("<=", voltage, e.number(largest))
+        above = b.fcmp_ordered(">=", voltage, e.number(-largest))
+        return b.select(b.and_(below, above), voltage, e.number(math.nan))
 
     def _stage(self, interval: ir.Value, lane: ir.Value, share: ir.Value, move: ir.Value, weight: ir.Value) -> None:
         """Slopes at the trial state: they enter the step's sum, and move the next trial off the step's start."""

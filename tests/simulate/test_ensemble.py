@@ -36,7 +36,7 @@ def effects(neurons: Neurons, seed: int = 0) -> Neurons:
     """The same with every effect of a circuit, different in every neuron; one of them without a lag."""
     draw = np.random.default_rng(seed)
     shapes = {name: (rows, neurons.count) if rows else (neurons.count,) for name, rows in EFFECT_ROWS.items()}
-    values = {name: 0.05 * draw.normal(size=shape) for name, shape in shapes.items()}
+    values = {name: 0.02 * draw.normal(size=shape) for name, shape in shapes.items()}
     for name, middle in (("sharpness", 1.1), ("slope", 0.6), ("shift", 0.7), ("conductance", 0.05), ("lag", 0.6)):
         values[name] = middle * np.exp(values[name])
     values["lag"][:, -1] = 0.0
@@ -216,6 +216,16 @@ def test_a_neuron_that_is_not_finite_is_marked_and_the_others_go_on(bad, precisi
     assert lost[:, 4].all()
     others = np.delete(np.arange(20), [4, 11])
     assert np.array_equal(found[:, others], good[:, others])
+
+
+@pytest.mark.parametrize(("precision", "high"), [("float32", 95.0), ("float64", 800.0)])
+def test_a_circuit_whose_exponential_is_out_of_reach_is_marked(precision, high):
+    neurons, start = select(effects(UNLIKE), [0, 0]), started(Initial(), 2)
+    start[3, 1] = high
+    found = integrate_many(neurons, Holds.constant(np.zeros(2)), 5.0, start, step=0.125, precision=precision)
+    assert np.isnan(found.voltage).all(axis=0).tolist() == [False, True]
+    ideal = integrate_many(neurons.ideal(), Holds.constant(np.zeros(2)), 5.0, start, step=0.125, precision=precision)
+    assert np.isfinite(ideal.voltage).all()
 
 
 def test_the_step_shrinks_with_what_is_fast_and_used_and_with_nothing_else():
