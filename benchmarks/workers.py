@@ -9,6 +9,7 @@ Run: python benchmarks/workers.py [--preset tonic] [--samples 200] [--jobs 0] [-
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import tempfile
@@ -34,6 +35,7 @@ from mtc_hw.simulate.pool import Workers, open_workers, processors
 from mtc_hw.spec import ModelSpec
 
 NETWORK = Path(__file__).parents[1] / "models" / "networks" / "mackey-glass-circuit.safetensors"
+Schedule = dict[int, tuple[float, float]]
 DISTINCT = 8  # neurons of a layer; a larger layer repeats them, so that only the number of neurons grows
 SHORT = 2.0  # tau_m of the runs that show the memory
 
@@ -85,31 +87,51 @@ def children_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def pool_seconds(work: Preset, samples: int, jobs: int) -> tuple[float, float]:
-    """Wall time of a whole run with the workers' start and end, and processor time, this process's included."""
-    start, own = time.perf_counter(), time.process_time()
+def pool_seconds(work: Preset, samples: int, jobs: int, known: Schedule) -> tuple[float, float, float]:
+    """Of a whole run: wall time with the workers' start and end, processor time, and the wall time less what the
+    processes queued for a processor, as on a machine with nothing else to do. `known`: the schedule as of the
+    last pool."""
+    before, start = known | schedule(), time.perf_counter()
     with open_workers(Workers(jobs=jobs), work) as pool:
         found = [spikes for _, spikes in pool.each(count_spikes, range(samples))]
-        processor = workers_seconds() - own
+        known |= schedule()
+        spent, queued = zip(*(np.subtract(known[pid], before.get(pid, 0.0)) for pid in schedule()), strict=True)
+    wall = time.perf_counter() - start
     assert len(found) == samples and min(found) > 0
-    return time.perf_counter() - start, processor
+    # The server, which comes first, runs before its workers; they run side by side.
+    return wall, sum(spent), wall - queued[0] - float(np.mean(queued[2:]))
+
+
+def schedule() -> Schedule:
+    """By process, the server of workers first, this one, then the workers: s on a processor and s queued for one.
+
+    Linux keeps both in /proc.
+    """
+    workers = [process.pid for process in active_children() if process.pid is not None]
+    servers = {int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1]) for pid in workers}
+    found = {}
+    for pid in [*servers, os.getpid(), *workers]:
+        spent, queued, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+        found[pid] = (int(spent) * 1e-9, int(queued) * 1e-9)
+    return found
 
 
 def efficiency(work: Preset, samples: int, jobs: int, repeats: int) -> dict[str, float]:
     """Medians over runs that take turns with plain ngspice."""
-    rows = []
+    rows: list[tuple[float, ...]] = []
+    known: Schedule = {}
     for _ in range(repeats):
         bare = bare_seconds(work, samples)
-        wall, processor = pool_seconds(work, samples, jobs)
-        rows.append((bare, wall, processor, wall / (bare / jobs), processor / bare))
-    names = ("bare_s", "wall_s", "processor_s", "wall_ratio", "processor_ratio")
+        wall, processor, quiet = pool_seconds(work, samples, jobs, known)
+        share = bare / jobs
+        rows.append((bare, wall, quiet, processor, wall / share, quiet / share, processor / bare))
+    names = ("bare_s", "wall_s", "quiet_s", "processor_s", "wall_ratio", "quiet_ratio", "processor_ratio")
     return dict(zip(names, np.median(rows, axis=0).tolist(), strict=True))
 
 
 def workers_seconds() -> float:
-    """Processor time of this process and its workers so far, by the clock that Linux keeps for every process."""
-    pids = [process.pid for process in active_children()]
-    return time.process_time() + sum(time.clock_gettime(~pid << 3 | 2) for pid in pids if pid is not None)
+    """Processor time of this process, its workers and their server so far."""
+    return sum(spent for spent, _ in schedule().values())
 
 
 def slope(sizes: Sequence[int], cost: Callable[[int], float], repeats: int) -> tuple[float, list[float]]:
@@ -185,7 +207,8 @@ def main() -> None:
         return
     print(f"{found['runs']} chips of {found['preset']}, {found['jobs']} workers, medians:")
     print(f"plain ngspice {found['bare_s']:.1f} s of processor time; the pool {found['wall_s']:.1f} s of wall time, ")
-    print(f"{found['wall_ratio']:.3f} of its share; {found['processor_ratio']:.3f} in processor time")
+    print(f"{found['wall_ratio']:.3f} of its share, {found['quiet_ratio']:.3f} without queueing for a processor; ")
+    print(f"{found['processor_ratio']:.3f} in processor time")
     print(f"cost over samples {found['samples']}: slope {found['samples_slope']:.3f}")
     print(f"cost over neurons {found['neurons']}: slope {found['neurons_slope']:.3f}")
     print(f"this process grew by {found['growth_mb']:.1f} MB over {found['passed']} samples")

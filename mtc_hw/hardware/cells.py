@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from mtc_hw.hardware.library import library_cell
 from mtc_hw.spec import Array, Curve
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
 
 MEASURED = ("ota", "wide_ota", "synapse")
 """The cells with a transfer of their own: an input transconductor and a low-pass's stages are wide OTAs."""
@@ -87,8 +90,11 @@ class Cell:
 
 
 @lru_cache(maxsize=256)
-def _course(cell: Cell, quantity: str) -> PchipInterpolator:
+def _course(cell: Cell, quantity: str) -> "PchipInterpolator":
     """A quantity over log(bias): asked for at every step of a fixed point and for every neuron."""
+    # A third of a second, which a process that only writes transistor decks can do without.
+    from scipy.interpolate import PchipInterpolator
+
     return PchipInterpolator(np.log(cell.bias), getattr(cell, quantity))
 
 
