@@ -98,8 +98,7 @@ def montecarlo(
 ) -> None:
     """Draw mismatched chips, simulate each on one of four tiers, and tell the yield.
 
-    Without a datasheet a neuron's chip is good when its regime is the nominal one's, a network's when its R2 reaches
-    the threshold. The same command again runs only the chips that the folder lacks.
+    Good without a datasheet: a neuron in the nominal regime, a network whose R2 reaches the threshold.
 
     Example: mtc-hw montecarlo bursting --tier cells --samples 1000 --confirm 10 --out chips
     """
@@ -108,31 +107,11 @@ def montecarlo(
     from mtc_hw.simulate.pool import Workers
     from mtc_hw.sources import load_source
 
+    draws, waveforms, csv = (each in (keep or ()) for each in Kept)
+    variation = chosen_variation((sigma_alpha, sigma_delta, sigma_tau), local, sampling, samples)
+    mapped = (technology, size, bits, trim, duration, tuple(corner or ()), tuple(temperature or ()))
+    chips = ChipsOptions(tier, variation, process, seed, *mapped, "ptat", precision, waveforms)
     workers = Workers(jobs=jobs, timeout=timeout, memory=int(memory * 2**30))
-    engine = EngineOptions(
-        samples=samples,
-        workers=workers,
-        scheduler=scheduler,
-        resume=resume,
-        retry_failed=retry_failed,
-        draws=Kept.DRAWS in (keep or ()),
-        csv=Kept.CSV in (keep or ()),
-        shown=not as_json,
-    )
-    chips = ChipsOptions(
-        tier=tier,
-        variation=chosen_variation((sigma_alpha, sigma_delta, sigma_tau), local, sampling, samples),
-        process=process,
-        seed=seed,
-        technology=technology,
-        size=size,
-        bits=bits,
-        trim=trim,
-        duration=duration,
-        corners=tuple(corner or ()),
-        temperatures=tuple(temperature or ()),
-        precision=precision,
-        keep_waveforms=Kept.WAVEFORMS in (keep or ()),
-    )
+    engine = EngineOptions(samples, None, workers, scheduler, resume, retry_failed, draws, csv, not as_json)
     found = run_chips(load_source(given), chips, engine, out, datasheet, threshold, confirm)
     emit(as_json, found.to_json(), found.summary())
