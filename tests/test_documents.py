@@ -16,7 +16,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 @pytest.mark.slow
 def test_the_readme_s_commands_run_in_order(tmp_path):
-    assert len(SHELL) == 8
+    assert len(SHELL) == 7
     for line in (line for block in SHELL for line in block.splitlines() if line):
         assert line.startswith("mtc-hw ")
         command = [sys.executable, "-m", "mtc_hw", *line.split()[1:]]
