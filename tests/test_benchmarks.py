@@ -94,6 +94,16 @@ def test_netlist_adds_mapping_and_rendering() -> None:
     assert found["megabytes"] > 0.1
 
 
+@pytest.mark.slow
+def test_workers_compares_with_plain_ngspice_and_tells_the_growth() -> None:
+    found = json.loads(benchmark("workers", "--json", "--jobs", "2"))
+    assert found["wall_ratio"] == pytest.approx(2.0 * found["wall_s"] / found["bare_s"])
+    assert found["wall_s"] >= found["quiet_s"]
+    assert len(found["samples_s"]) == len(found["neurons_s"]) == 3
+    assert found["samples_slope"] == pytest.approx(1.0, abs=0.3)
+    assert found["growth_mb"] < 50.0
+
+
 @pytest.mark.pdk
 @pytest.mark.slow
 def test_cards_are_as_the_pdk_and_load_sooner() -> None:

@@ -146,7 +146,7 @@ def test_another_converters_record_is_refused(reference, tmp_path):
 
 def test_a_converter_that_cannot_be_simulated_says_so(technology):
     broken = technology.model_copy(update={"cards": technology.cards.replace(".model pch pmos", ".model other pmos")})
-    with pytest.raises(DataError, match=r"^characterising the sign switch of generic: netlist: "):
+    with pytest.raises(DataError, match=r"^characterising the sign switch of generic: missing model: "):
         measure_sign_switch(broken)
 
 

@@ -188,7 +188,7 @@ def test_a_record_of_another_technology_is_measured_anew(technology, cells):
 
 def test_a_technology_that_cannot_be_simulated_says_so(technology):
     broken = technology.model_copy(update={"cards": technology.cards.replace(".model pch pmos", ".model other pmos")})
-    with pytest.raises(DataError, match=r"^characterising generic: netlist: "):
+    with pytest.raises(DataError, match=r"^characterising generic: missing model: "):
         characterise(broken, 4e-6, 4e-6)
 
 
