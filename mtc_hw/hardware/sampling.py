@@ -11,8 +11,6 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import qmc
 
 from mtc_hw.errors import SpecError
 from mtc_hw.spec import Array
@@ -39,6 +37,8 @@ def normals(
     """
     if sampling == "plain":
         return _plain(parts, seed, sample)
+    from scipy.special import ndtri  # with its statistics two seconds that no plain draw needs
+
     counts = list(parts.values())
     assert samples is not None, "Variation sees to it"
     if not 0 <= sample < samples:
@@ -63,6 +63,8 @@ def _plain(parts: Mapping[str, int], seed: int, sample: int) -> dict[str, Array]
 @lru_cache(maxsize=2)
 def _points(sampling: Sampling, seed: int, samples: int, dimensions: int) -> Array:
     """The whole set in the unit cube, (samples, dimensions)."""
+    from scipy.stats import qmc
+
     wrong = []
     if samples * dimensions > MOST_NUMBERS:
         wrong.append(f"{samples} samples of {dimensions} dimensions are more than {MOST_NUMBERS} numbers")

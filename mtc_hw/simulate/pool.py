@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
+from pebble.pool.process import PoolManager
 
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
@@ -39,9 +40,7 @@ Done = Callable[[Outcome], None]
 PRELOAD = [
     "mtc_hw.simulate.libngspice",
     "mtc_hw.simulate.worker",
-    "mtc_hw.hardware.mismatch",
-    "mtc_hw.netlist.render",
-    "mtc_hw.analysis.spikes",
+    "mtc_hw.montecarlo.blocks",
 ]
 """What a chip's worker needs; the server of workers imports it once."""
 
@@ -99,6 +98,35 @@ class _Context(ForkServerContext):
     worn-out one's place costs next to nothing. No ngspice runs in the server, and none of this process is copied."""
 
     Process = _Process
+
+
+class _Manager(PoolManager):
+    """pebble's, but for the death of a worker: pebble may look before its last message is read, and then loses
+    the task or gives up the pool. Here a dead worker counts a round later, when all messages are read."""
+
+    def __init__(self, processes: ProcessPool) -> None:
+        super().__init__(processes._context, _Context())
+        self._seen: set[int] = set()
+
+    def update_workers(self) -> None:
+        workers = self.worker_manager.workers
+        dead = {pid: worker for pid, worker in list(workers.items()) if not worker.is_alive()}
+        channel = self.worker_manager.pool_channel
+        told = channel is not None and not channel.poll(0)
+        settled = {pid for pid, worker in dead.items() if told and (worker.exitcode == 0 or pid in self._seen)}
+        for pid in settled:
+            del workers[pid]
+            if dead[pid].exitcode != 0:
+                self.handle_worker_expiration((pid, dead[pid].exitcode))
+        self._seen = dead.keys() - settled
+        self.worker_manager.create_workers()  # type: ignore[no-untyped-call]
+
+    def find_expired_task(self, worker_id: int) -> Any:
+        """Raises LookupError for a worker that died without one."""
+        found = [task for task in list(self.task_manager.tasks.values()) if task.worker_id == worker_id]
+        if not found:
+            raise LookupError(worker_id)
+        return found[0]
 
 
 class Pool:
@@ -184,6 +212,7 @@ def open_workers(workers: Workers, context: Any = None) -> Iterator[Pool]:
     with tempfile.TemporaryDirectory(prefix="mtc_hw_") as home:
         start = (home, dict(os.environ), library, workers.limits, context)
         with ProcessPool(workers.count, RECYCLE, initializer=settle, initargs=start, context=_Context()) as processes:
+            processes._pool_manager = _Manager(processes)
             pool = Pool(processes, workers, home)
             try:
                 yield pool

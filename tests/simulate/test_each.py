@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_tasks import all_statuses, rc_deck, refuse, sleep_then, square, stuck, worker
+from faulty_tasks import all_statuses, chip, rc_deck, refuse, sleep_then, square, stuck, worker
 
 from mtc_hw.errors import UnmappableError
 from mtc_hw.netlist.deck import Deck
@@ -97,6 +97,15 @@ def test_the_command_line_s_runner_knows_its_limits():
     assert (timed_out.status, timed_out.reason) == ("timeout", "killed after 0.5 s")
     starved = command_runner(Workers(timeout=20.0, memory=1 << 19))([rc_deck(0)])[0]
     assert starved.status == "killed"
+
+
+def test_workers_that_die_at_once_or_idle_cost_no_more_than_their_tasks():
+    with open_workers(Workers(jobs=2), {k: "shot" for k in range(40) if k % 3}) as opened:
+        found = dict(opened.each(chip, range(40)))
+        assert {k for k, result in found.items() if isinstance(result, Loss)} == {k for k in range(40) if k % 3}
+        for process in {process for _, process in opened.each(worker, range(8))}:
+            os.kill(process, signal.SIGKILL)
+        assert dict(opened.each(chip, [0, 3])) == {0: found[0], 3: found[3]}
 
 
 SCRIPT = """
