@@ -45,7 +45,7 @@ class Seen:
     tier: str
     sample: int
     regime: str | None
-    interval: float | None  # mean; within bursts, where there are any
+    interval: float | None  # mean; of the burster within its bursts
     period: float | None
     spikes_per_burst: float | None
     seconds: float
@@ -77,7 +77,7 @@ def _seen(neuron: NeuronFile, tier: str, sample: int, trace: Trace | None, durat
     first = min(SETTLED[neuron.name], 0.5 * duration)
     spikes = spikes[spikes >= first] - first
     bursts = burst_statistics(spikes, duration - first)
-    interval = interval_statistics(spikes).mean if bursts.count == 0 else bursts.intra_interval
+    interval = bursts.intra_interval if neuron.name == "bursting" else interval_statistics(spikes).mean
     return Seen(neuron.name, tier, sample, regime, interval, bursts.period, bursts.spikes_per_burst, seconds)
 
 
