@@ -30,7 +30,7 @@ CLOSED_FORM_BOUND = 1e-4  # V of 1 V
 SLOWEST = 10.0  # s; measured: 0.2 s, and a hundred times as much when OpenMP threads fight over a busy machine
 TIMEOUT = 60.0  # s, each deck
 TRAP = "option temp=127\n"
-_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)>=([0-9.]+)")
+_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+?)(?:<[0-9.]+,)?>=([0-9.]+)(?:,<[0-9.]+)?")
 
 RC_DECK = """* 1 V on 1 uF discharges through 1 kohm
 R1 a 0 1e3
