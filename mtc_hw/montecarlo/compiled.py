@@ -10,7 +10,7 @@ from mtc_hw.analysis.firing import started
 from mtc_hw.hardware.design import MappedDesign, as_spec, row_offset
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.population import population
-from mtc_hw.montecarlo.figures import blank, network_row, neuron_row, refitted_score
+from mtc_hw.montecarlo.figures import blank, network_row, neuron_rows, refitted_score
 from mtc_hw.montecarlo.row import Kept, Result
 from mtc_hw.montecarlo.study import Block, DrivenNetwork, FreeNeuron, Place, Series, Study
 from mtc_hw.readout import lowpass
@@ -76,8 +76,7 @@ def _neurons(
         precision=study.precision,
         threads=threads,
     )
-    lanes = np.ascontiguousarray(trace.voltage.T)
-    rows = (neuron_row(blank(place, k), subject, trace.time, v) for k, v in zip(samples, lanes, strict=True))
+    rows = neuron_rows([blank(place, sample) for sample in samples], subject, trace)
     return [Result(row, _kept(study, trace, slice(i, i + 1))) for i, row in enumerate(rows)]
 
 

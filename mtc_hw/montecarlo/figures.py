@@ -1,17 +1,18 @@
 """A chip's figures from what it did: spikes of a free neuron, answer of a network."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtc_hw.analysis.regimes import classify
-from mtc_hw.analysis.spikes import burst_statistics, interval_statistics, spike_times
+from mtc_hw.analysis.spikes import burst_statistics, interval_statistics, spike_counts, spike_trains
 from mtc_hw.metrics import r2
 from mtc_hw.montecarlo.row import ChipRow
 from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place
 from mtc_hw.readout import fit_readout, predict
-from mtc_hw.spec import Array
+from mtc_hw.spec import Array, Trace
 
 NOT_FINITE = "not finite"
 
@@ -22,16 +23,27 @@ def blank(place: Place, sample: int, outcome: str = "ok", reason: str = "") -> C
     return ChipRow(sample, where.corner, where.supply, where.celsius, outcome, reason)
 
 
-def neuron_row(row: ChipRow, subject: FreeNeuron, time: Array, voltage: Array) -> ChipRow:
-    """The row of a neuron whose voltage (T,), unit voltages, was seen at `time` (T,), tau_m."""
-    if not np.isfinite(voltage).all():
-        reached = float(time[np.argmax(~np.isfinite(voltage))])
-        return dataclasses.replace(row, outcome=NOT_FINITE, reason=f"the voltage is not finite at {reached:g} tau_m")
-    spikes = spike_times(time, voltage)
+def neuron_rows(rows: Sequence[ChipRow], subject: FreeNeuron, trace: Trace) -> list[ChipRow]:
+    """The rows of neurons that did this, a column each."""
+    finite = np.atleast_1d(np.isfinite(trace.voltage).all(axis=0))
+    seen = trace if finite.all() else Trace(trace.time, trace.voltage[:, finite])
+    trains, last = iter(spike_trains(seen)), trace.voltage[-1]
+    return [
+        _fired(row, subject, next(trains), float(last[index])) if finite[index] else _lost(row, trace, index)
+        for index, row in enumerate(rows)
+    ]
+
+
+def _lost(row: ChipRow, trace: Trace, index: int) -> ChipRow:
+    reached = float(trace.time[np.argmax(~np.isfinite(trace.voltage[:, index]))])
+    return dataclasses.replace(row, outcome=NOT_FINITE, reason=f"the voltage is not finite at {reached:g} tau_m")
+
+
+def _fired(row: ChipRow, subject: FreeNeuron, spikes: Array, last: float) -> ChipRow:
     bursts, intervals = burst_statistics(spikes, subject.duration), interval_statistics(spikes)
     return dataclasses.replace(
         row,
-        regime=classify(spikes, subject.duration, subject.neuron.stimulus, float(voltage[-1])),
+        regime=classify(spikes, subject.duration, subject.neuron.stimulus, last),
         spikes=len(spikes),
         isi_mean=intervals.mean,
         isi_cv=intervals.cv,
@@ -48,8 +60,7 @@ def network_row(
     if not np.isfinite(answer).all():
         return dataclasses.replace(row, outcome=NOT_FINITE, reason="the network's answer is not finite")
     kept = slice(subject.burn_in, None)
-    grid = np.arange(len(voltage), dtype=np.float64)
-    spikes = sum(len(spike_times(grid, column)) for column in voltage.T)
+    spikes = int(spike_counts(voltage).sum())
     score = r2(answer[kept], subject.test.targets[kept])
     return dataclasses.replace(row, spikes=spikes, r2=score, r2_refitted=refitted)
 

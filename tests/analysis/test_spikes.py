@@ -9,6 +9,7 @@ from mtc_hw.analysis.spikes import (
     burst_gap,
     burst_statistics,
     interval_statistics,
+    spike_counts,
     spike_times,
     spike_trains,
 )
@@ -239,3 +240,18 @@ def test_a_train_that_is_none_is_refused(spikes, message):
     for judge in (interval_statistics, burst_statistics):
         with pytest.raises(DataError, match=message):
             judge(spikes)
+
+
+def test_trains_of_many_neurons_are_the_bits_of_each_alone():
+    rng = np.random.default_rng(5)
+    time = np.cumsum(rng.uniform(0.1, 0.4, 4000))
+    phase = np.outer(time, rng.uniform(0.1, 0.5, 7)) + rng.uniform(0.0, 6.0, 7)
+    voltage = np.sin(phase) + rng.normal(0.0, 0.1, (4000, 7))
+    voltage[:, 3] = -1.0  # never fires
+    for volts in (voltage, voltage.astype(np.float32)):
+        trains = spike_trains(Trace(time, volts))
+        for train, column in zip(trains, volts.T, strict=True):
+            np.testing.assert_array_equal(train, spike_times(time, column))
+        np.testing.assert_array_equal(spike_counts(volts), [train.size for train in trains])
+    assert trains[3].size == 0
+    assert min(train.size for index, train in enumerate(trains) if index != 3) > 10
