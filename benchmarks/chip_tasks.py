@@ -12,6 +12,8 @@ from mtc_hw.neuron_file import Initial, NeuronFile
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.simulate.waveforms import to_trace
 
+SEED = 1  # of the chips
+
 
 @dataclass(frozen=True, eq=False)
 class Preset:
@@ -32,7 +34,7 @@ class Layer:
 
 
 def chip_deck(preset: Preset, sample: int) -> Deck:
-    return own_deck(perturb(preset.design, 1, sample), preset.neuron, "transistor", preset.duration)
+    return own_deck(perturb(preset.design, SEED, sample), preset.neuron, "transistor", preset.duration)
 
 
 def count_spikes(preset: Preset, sample: int, run: Runner) -> int:
@@ -44,14 +46,9 @@ def count_spikes(preset: Preset, sample: int, run: Runner) -> int:
     return len(spike_times(trace.time, trace.voltage[:, 0]))
 
 
-def run_short(preset: Preset, sample: int, run: Runner) -> bool:
-    """Whether one chip ran to the end."""
-    return run([chip_deck(preset, sample)])[0].ok
-
-
 def run_layer(layer: Layer, sample: int, run: Runner) -> int:
     """How many neurons of one chip ran to the end."""
-    chip = perturb(layer.design, 1, sample)
+    chip = perturb(layer.design, SEED, sample)
     decks = [
         neuron_deck(chip, i, "transistor", layer.series, layer.duration, Initial(), TRANSISTOR)
         for i in range(chip.count)

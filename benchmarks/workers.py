@@ -21,13 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from chip_tasks import Layer, Preset, chip_deck, count_spikes, run_layer, run_short
+from chip_tasks import SEED, Layer, Preset, chip_deck, count_spikes, run_layer
 from numpy.typing import NDArray
 
+from mtc_hw.analysis.datasheet import datasheet
 from mtc_hw.characterise import cells_for
 from mtc_hw.checkpoint import load_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import load_technology
+from mtc_hw.hardware.variation import Variation
+from mtc_hw.montecarlo.engine import EngineOptions, run_study
+from mtc_hw.montecarlo.study import FreeNeuron, Study, one_place
 from mtc_hw.netlist.deck import write_decks
 from mtc_hw.netlist.render import Series
 from mtc_hw.neuron_file import load_neuron
@@ -123,10 +127,21 @@ def efficiency(work: Preset, samples: int, jobs: int, repeats: int) -> dict[str,
     for _ in range(repeats):
         bare = bare_seconds(work, samples)
         wall, processor, quiet = pool_seconds(work, samples, jobs, known)
+        with tempfile.TemporaryDirectory() as folder:
+            study = study_seconds(work, samples, jobs, Path(folder))
         share = bare / jobs
-        rows.append((bare, wall, quiet, processor, wall / share, quiet / share, processor / bare))
-    names = ("bare_s", "wall_s", "quiet_s", "processor_s", "wall_ratio", "quiet_ratio", "processor_ratio")
+        rows.append((bare, wall, quiet, processor, wall / share, quiet / share, processor / bare, study / share))
+    seconds = ("bare_s", "wall_s", "quiet_s", "processor_s")
+    names = (*seconds, "wall_ratio", "quiet_ratio", "processor_ratio", "study_ratio")
     return dict(zip(names, np.median(rows, axis=0).tolist(), strict=True))
+
+
+def study_seconds(work: Preset, samples: int, jobs: int, folder: Path) -> float:
+    """Wall time of the same chips as `mtc-hw montecarlo` runs them, with figures, ledger and table."""
+    subject = FreeNeuron(work.neuron, work.duration)
+    study = Study(subject, work.design, one_place(work.design), "transistor", Variation(), SEED)
+    sheet = datasheet("spikes", {"spikes": {"min": 1.0}})
+    return run_study(study, EngineOptions(samples, workers=Workers(jobs=jobs)), folder, sheet).seconds
 
 
 def workers_seconds() -> float:
@@ -169,12 +184,12 @@ def growth_in_neurons(sizes: Sequence[int], chips: int, samples: int, jobs: int,
 
 
 def memory_growth(name: str, samples: int, jobs: int) -> float:
-    """Megabytes that this process's peak grows by, after the first fiftieth of the samples."""
-    work, peak = preset(name, SHORT), 0
-    with open_workers(Workers(jobs=jobs), work) as pool:
-        for number, _ in enumerate(pool.each(run_short, range(samples))):
-            if number == samples // 50:
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Megabytes that this process's peak grows by from a fiftieth of the samples to all of them, of a whole study."""
+    work = preset(name, SHORT)
+    with tempfile.TemporaryDirectory() as folder:
+        study_seconds(work, samples // 50, jobs, Path(folder, "few"))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        study_seconds(work, samples, jobs, Path(folder, "all"))
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024.0
 
 
@@ -208,7 +223,7 @@ def main() -> None:
     print(f"{found['runs']} chips of {found['preset']}, {found['jobs']} workers, medians:")
     print(f"plain ngspice {found['bare_s']:.1f} s of processor time; the pool {found['wall_s']:.1f} s of wall time, ")
     print(f"{found['wall_ratio']:.3f} of its share, {found['quiet_ratio']:.3f} without queueing for a processor; ")
-    print(f"{found['processor_ratio']:.3f} in processor time")
+    print(f"{found['processor_ratio']:.3f} in processor time; a whole study {found['study_ratio']:.3f} of its share")
     print(f"cost over samples {found['samples']}: slope {found['samples_slope']:.3f}")
     print(f"cost over neurons {found['neurons']}: slope {found['neurons_slope']:.3f}")
     print(f"this process grew by {found['growth_mb']:.1f} MB over {found['passed']} samples")
