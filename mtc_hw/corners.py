@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Literal, TypeVar
 from mtc_hw.analysis.regimes import Regime
 from mtc_hw.analysis.spikes import burst_statistics, interval_statistics
 from mtc_hw.characterise import cells_for
-from mtc_hw.errors import DataError, SpecError
+from mtc_hw.errors import DataError
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.conditions import Condition, Tracking, at_condition, warming
 from mtc_hw.hardware.design import MappedDesign
@@ -22,9 +21,8 @@ from mtc_hw.hardware.unit import LONG, UnitSize
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.neuron_file import NeuronFile
-from mtc_hw.neuron_run import ACCURACY, LONGEST, NeuronOptions, neuron_design, observe
+from mtc_hw.neuron_run import NeuronOptions, checked_duration, neuron_design, observe, own_regime
 from mtc_hw.simulate.network import mean_power
-from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.outcome import Outcome
 from mtc_hw.simulate.pool import Runner
 from mtc_hw.simulate.waveforms import to_trace
@@ -145,7 +143,7 @@ def study_corners(
     size = design.cells.width, design.cells.length
     designs = [at_condition(design, unit_sized(there, *size), options.tracking) for there in loaded]
     decks = [_deck(moved, neuron, each, duration) for moved, each in zip(designs, where, strict=True)]
-    wanted = _wanted(neuron, duration)
+    wanted = own_regime(neuron, duration)
     outcomes = run(decks)
     rows = tuple(
         row_of(each, moved, neuron, outcome, duration, wanted)
@@ -177,10 +175,7 @@ def _each_once(name: str, values: Iterable[Value]) -> list[Value]:
 
 
 def _duration(neuron: NeuronFile, options: CornersOptions) -> float:
-    duration = options.duration or neuron.duration or DURATION
-    if not (math.isfinite(duration) and 0 < duration <= LONGEST):
-        raise SpecError(f"duration is {duration}; it must be above 0 and at most {LONGEST:g} tau_m")
-    return duration
+    return checked_duration(options.duration or neuron.duration or DURATION)
 
 
 def _neuron_options(options: CornersOptions, duration: float) -> NeuronOptions:
@@ -213,11 +208,6 @@ def heat_proof(options: CornersOptions) -> MappingOptions:
 
 def _deck(design: MappedDesign, neuron: NeuronFile, where: Condition, duration: float) -> Deck:
     return dataclasses.replace(own_deck(design, neuron, "transistor", duration), name=where.name)
-
-
-def _wanted(neuron: NeuronFile, duration: float) -> Regime:
-    trace = integrate(neuron.neurons, neuron.stimulus, duration, neuron.initial, rtol=ACCURACY)
-    return observe(trace, neuron, duration)[1]
 
 
 def row_of(

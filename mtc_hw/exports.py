@@ -26,8 +26,7 @@ from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import Series, network_deck, own_deck
 from mtc_hw.netlist.solver import DRIVEN
 from mtc_hw.netlist.views import Level
-from mtc_hw.neuron_file import NeuronFile
-from mtc_hw.neuron_run import bare_spec, meant, observe
+from mtc_hw.neuron_run import bare_spec
 from mtc_hw.readout import fit_readout
 from mtc_hw.simulate.network import SETTLED, input_spacing, layer_decks, layer_features, run_layers
 from mtc_hw.simulate.ode import integrate
@@ -116,12 +115,6 @@ def _test_part(design: MappedDesign, duration: float) -> tuple[Array, Array]:
             f"duration is {duration:g} tau_m; the test part has {len(test.inputs) - 1:g}, and 1 is the least"
         )
     return test.inputs[:count, None], test.targets[:count]
-
-
-def regime_of(design: MappedDesign, neuron: NeuronFile, duration: float) -> str:
-    """The regime that the design means, by accurate integration without mismatch."""
-    nominal = dataclasses.replace(design, deviations=None)
-    return observe(meant(nominal, neuron, duration), neuron, duration)[1]
 
 
 def compare_levels(

@@ -18,7 +18,7 @@ from mtc_hw.calibration_plan import load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.errors import DataError
-from mtc_hw.exports import BURN_IN, design_of, regime_of, spec_of, task_parts
+from mtc_hw.exports import BURN_IN, design_of, spec_of, task_parts
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.conditions import Condition, Tracking, at_condition
 from mtc_hw.hardware.design import MappedDesign
@@ -31,6 +31,7 @@ from mtc_hw.montecarlo.confirm import Agreement, agreement, below, chosen
 from mtc_hw.montecarlo.engine import TABLE, EngineOptions, Finished, run_study
 from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place, Precision, Series, Study, Tier
 from mtc_hw.montecarlo.table import SCHEMA, read_table, rows_of
+from mtc_hw.neuron_run import checked_duration, own_regime
 from mtc_hw.pdk_statistics import bank_for
 from mtc_hw.simulate.network import input_spacing
 from mtc_hw.simulate.ngspice import version as ngspice_version
@@ -96,8 +97,9 @@ def study_of(source: Source, options: ChipsOptions, workers: Workers, shown: boo
 
 def _subject(source: Source, design: MappedDesign, options: ChipsOptions) -> FreeNeuron | DrivenNetwork:
     if source.neuron is not None:
-        duration = options.duration or source.neuron.duration or DURATION
-        return FreeNeuron(source.neuron, duration)
+        usual_duration = source.neuron.duration or DURATION
+        duration = usual_duration if options.duration is None else options.duration
+        return FreeNeuron(source.neuron, checked_duration(duration))
     parts, spacing = task_parts(design), input_spacing(design)
     samples = BURN_IN + TEST if options.duration is None else round(options.duration / spacing)
     if not BURN_IN + 2 <= samples < len(parts.test.inputs):
@@ -266,7 +268,7 @@ def usual(study: Study, threshold: float) -> Datasheet:
     """The limits without a datasheet."""
     if isinstance(study.subject, DrivenNetwork):
         return as_datasheet("r2", {"r2": {"min": threshold}})
-    wanted = regime_of(study.design, study.subject.neuron, study.subject.duration)
+    wanted = own_regime(study.subject.neuron, study.subject.duration)
     return as_datasheet("regime", {"regime": {"wanted": str(wanted)}})
 
 

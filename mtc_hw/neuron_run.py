@@ -126,8 +126,7 @@ def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOpt
 
 def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOptions, run: Runner) -> NeuronRun:
     """Raises SpecError for a duration that is not positive and finite."""
-    if not (math.isfinite(options.duration) and 0 < options.duration <= LONGEST):
-        raise SpecError(f"duration is {options.duration}; it must be above 0 and at most {LONGEST:g} tau_m")
+    checked_duration(options.duration)
     design = neuron_design(neuron, technology, options, run)
     end = options.duration
     level: Level = "transistor" if options.level == "transistor" else "behavioural"
@@ -171,6 +170,19 @@ def observe(trace: Trace, neuron: NeuronFile, duration: float) -> tuple[Array, R
     """Spike times, tau_m, and the regime of the one neuron of a trace."""
     spikes = spike_times(trace.time, trace.voltage[:, 0])
     return spikes, classify(spikes, duration, neuron.stimulus, float(trace.voltage[-1, 0]))
+
+
+def own_regime(neuron: NeuronFile, duration: float) -> Regime:
+    """What the neuron of a file does in software, over `duration` tau_m."""
+    trace = integrate(neuron.neurons, neuron.stimulus, duration, neuron.initial, rtol=ACCURACY)
+    return observe(trace, neuron, duration)[1]
+
+
+def checked_duration(duration: float) -> float:
+    """The duration, tau_m, as it is. Raises SpecError for one that is not positive and finite, or beyond reason."""
+    if not (math.isfinite(duration) and 0 < duration <= LONGEST):
+        raise SpecError(f"duration is {duration}; it must be above 0 and at most {LONGEST:g} tau_m")
+    return duration
 
 
 def faithful(design: MappedDesign, neuron: NeuronFile, duration: float) -> Trace:
