@@ -12,7 +12,7 @@ demo: setup
 	$(BIN)/mtc-hw run --out demo
 
 test: lint
-	$(RUN) pytest -n 2 --dist loadfile
+	$(RUN) pytest -n 3 --dist loadfile
 
 lint: setup
 	$(RUN) ruff check .
