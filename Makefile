@@ -12,7 +12,7 @@ demo: setup
 	$(BIN)/mtc-hw run --out demo
 
 test: lint
-	$(RUN) pytest -n 3 --dist loadfile
+	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(RUN) ruff check .

@@ -38,6 +38,7 @@ NEARLY_ALL = 0.6  # of the memory in use shortly before a worker died: it died o
 Driver = Literal["pyspice", "ngspice"]
 Done = Callable[[Outcome], None]
 PRELOAD = [
+    "mtc_hw.simulate.quiet",
     "mtc_hw.simulate.libngspice",
     "mtc_hw.simulate.worker",
     "mtc_hw.montecarlo.blocks",
