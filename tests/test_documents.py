@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mtc_hw.cli import main
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 SHELL = re.findall(r"```sh\n(.*?)```", README, re.S)
@@ -15,14 +17,16 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
 @pytest.mark.slow
-def test_the_readme_s_commands_run_in_order(tmp_path):
+def test_the_readme_s_commands_run_in_order(tmp_path, monkeypatch, capsys):
     assert len(SHELL) == 7
+    monkeypatch.chdir(tmp_path)
     for line in (line for block in SHELL for line in block.splitlines() if line):
         assert line.startswith("mtc-hw ")
-        command = [sys.executable, "-m", "mtc_hw", *line.split()[1:]]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
-        assert done.stdout.strip()
+        with pytest.raises(SystemExit) as ended:
+            main(line.split()[1:])
+        said = capsys.readouterr()
+        assert ended.value.code == 0, f"{line}\n{said.err}"
+        assert said.out.strip()
 
 
 def test_the_readme_s_library_lines_run(tmp_path, monkeypatch):

@@ -53,7 +53,8 @@ def _watched(client: Any, study: Study, workers: Workers, scheduler: str, given:
 
 def _spread(client: Any, study: Study, workers: Workers, given: Blocks) -> Iterator[Done]:
     dask: Any = import_module("distributed")
-    [shared] = client.scatter([study], broadcast=True, hash=False)
+    # A task's result, not scattered data: Dask makes it again for workers that come later, and when its holders go.
+    shared = client.submit(_carried, study, pure=False)
     pending, waiting = iter(given), {}
 
     def next_ones(count: int) -> list[Any]:
@@ -73,6 +74,10 @@ def _spread(client: Any, study: Study, workers: Workers, given: Blocks) -> Itera
             found = lost(study, block, Loss("killed", f"it took several workers down: {error}", 0.0))
         running.update(next_ones(1))
         yield block, found
+
+
+def _carried(study: Study) -> Study:
+    return study
 
 
 def _remote(study: Study, block: Block, workers: Workers) -> list[Result]:
