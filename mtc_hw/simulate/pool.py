@@ -23,6 +23,7 @@ from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
 from mtc_hw.simulate.outcome import Loss, Outcome, out_of_memory
 from mtc_hw.simulate.worker import (
+    WORN,
     Limits,
     Note,
     perform,
@@ -167,14 +168,20 @@ class Pool:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 task = running.pop(future)
                 found = self._result(future)
-                yield task, found
+                if found is None:
+                    running[self._processes.schedule(perform, (function, task))] = task
+                else:
+                    yield task, found
 
-    def _result(self, future: "Future[Result]") -> Result | Loss:
+    def _result(self, future: "Future[Result]") -> Result | Loss | None:
+        """None where the worker did not begin the task."""
         try:
             return future.result()
         except ProcessExpired as error:
             note = take_note(self._home, error.pid)
             self._died = True
+            if error.exitcode == WORN:
+                return None
             return _loss(error.exitcode, note, self._workers)
 
     def stand_by(self) -> None:

@@ -56,6 +56,13 @@ _SETTINGS: list[_Setting] = []
 """One in a worker, from its initializer; none in any other process."""
 
 
+WORN = 75
+"""Exit code of a worker that once ran out of memory and may lack it for another task: the task goes to another."""
+
+_WORN: list[str] = []
+"""Why this worker is to begin no other task; empty while it may."""
+
+
 def settle(home: str, environment: dict[str, str], library: str, limits: Limits, context: Any) -> None:
     """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool.
 
@@ -91,6 +98,8 @@ def _watch(memory: int) -> None:
 
 def perform(function: Callable[..., Any], task: Any) -> Any:
     """One task in this worker: what `function` returns, or a Loss. Raises the MtcError that the function raises."""
+    if _WORN:
+        os._exit(WORN)
     run = WorkerRunner(_SETTINGS[0], time.time())
     run.between_decks()
     try:
@@ -98,6 +107,7 @@ def perform(function: Callable[..., Any], task: Any) -> Any:
     except MtcError:
         raise
     except MemoryError:
+        _WORN.append("out of memory")
         return Loss("killed", out_of_memory(run.setting.limits.memory), time.time() - run.began)
     except Exception as error:
         return Loss("crashed", f"{type(error).__name__}: {error}", time.time() - run.began)
@@ -124,6 +134,8 @@ class WorkerRunner:
         _arm(limits.timeout)
         outcome = pyspice.run(deck, limits.memory)
         self.between_decks()
+        if outcome.status == "killed":
+            _WORN.append(outcome.reason)
         return outcome
 
     def between_decks(self) -> None:
