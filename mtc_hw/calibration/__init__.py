@@ -1,0 +1,1 @@
+"""Calibration: trims that make a mismatched chip do what its model means."""
