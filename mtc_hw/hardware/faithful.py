@@ -46,7 +46,7 @@ def as_cells(design: MappedDesign) -> ModelSpec:
     """
     meant = as_spec(design)
     slowing = load_capacitance(design)[0] / design.scale.farad
-    constant = design.offset_dac.decode(design.offset_code) / design.scale.amp / slowing
+    constant = design.offset_current() / design.scale.amp / slowing
     inputs = _Inputs.of(design, meant, slowing)
     # The constant current comes from a source without a tilt: what I (1 - t V) takes off it is given back.
     added = inputs.conductance - inputs.tilt * constant
@@ -109,7 +109,7 @@ def _effects(
     farad = np.interp(np.log(drain), np.log(design.cells.tail_bias), design.cells.tail_capacitance)
     lag = np.where(design.present[filters], farad * volt / (drain * design.scale.second), 0.0)
     lag = np.where(lag < SHORTEST_LAG, 0.0, lag)
-    reference = design.reference_dac.decode(design.reference_code) - design.technology.analog_ground
+    reference = design.references() - design.technology.analog_ground
     return CellEffects(
         offset=np.vstack([SENSES * at("offset")[:LEAK], mismatch.crossing - at("offset")[LEAK:]]) / volt,
         sharpness=volt / _at_bias(design, "unit")[:LEAK],
