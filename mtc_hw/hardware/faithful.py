@@ -216,14 +216,15 @@ class _Inputs:
     @staticmethod
     def of(design: MappedDesign, meant: ModelSpec, slowing: Array) -> "_Inputs":
         rows = slice(len(BRANCHES), len(BRANCHES) + design.input_code.shape[1])
-        volt, bias = design.scale.volt, design.row_bias()[rows]
+        volt, _bias = design.scale.volt, design.row_bias()[rows]
         at = {name: _at_bias(design, name)[rows] for name in ("offset", "constant", "conductance", "tilt")}
         tail, weight = _tail(design)[rows] / slowing, np.abs(meant.weights.T)
         heard = weight * (at["offset"] + row_offset(design)[rows]) / volt
         total = np.where(weight.any(axis=0), weight.sum(axis=0), 1.0)
         curve = None
-        if bias.any():
-            middle = np.array(np.median(bias[bias > 0]))
+        drawn = np.abs(design.input_dac.decode(design.input_code))  # trims apart: all chips of a design share it
+        if drawn.any():
+            middle = np.array(np.median(drawn[drawn > 0]))
             wide = design.cells.wide_ota
             curve = Curve(float(wide.at("slope", middle)), float(wide.at("shift", middle)))
         return _Inputs(
