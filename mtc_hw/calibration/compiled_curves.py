@@ -40,7 +40,8 @@ def curve_table(design: MappedDesign, spec: ModelSpec, request: Curves) -> Table
     current = np.full((len(design.rows), swept.size, held.size, design.count), np.nan)
     for row, lanes in enumerate(map(np.flatnonzero, here)):
         if lanes.size:
-            current[row][..., lanes] = bench.row(row, lanes)
+            at = slice(None) if lanes.size == design.count else lanes
+            current[row][..., at] = bench.row(row, lanes)
     return Table(swept, held, current)
 
 
