@@ -93,9 +93,7 @@ def test_what_exceeds_the_budget_is_nan_for_that_neuron_alone(design):
     assert seen.curves.complete(design).tolist() == (cost == cost.min()).tolist()
     assert budgeted.spent.tolist() == np.where(cost == cost.min(), cost, 0.0).tolist()
     dear = int(np.flatnonzero(cost > cost.min())[0])
-    assert budgeted.notes[0] == (
-        f"neuron {dear}: {cost[dear]:g} measurements refused, 0 of {cost.min():g} are spent"
-    )
+    assert budgeted.notes[0] == (f"neuron {dear}: {cost[dear]:g} measurements refused, 0 of {cost.min():g} are spent")
 
 
 def test_a_spent_budget_measures_nothing_but_what_is_free(design, everything, failed):

@@ -55,7 +55,7 @@ def test_nothing_measured_has_the_shapes_of_everything(design, everything, bits)
     assert nothing.readout.shape == seen.readout.shape
     assert not nothing.curves.complete(design).any()
     assert all(np.isnan(own).all() and own.size == 1 for each in nothing.spikes for own in each)
-    assert [sizes(design, part) for part in split(everything)][0] == {"curves": seen.curves.current.size}
+    assert next(sizes(design, part) for part in split(everything)) == {"curves": seen.curves.current.size}
 
 
 def test_a_lost_neuron_takes_the_prediction_along_and_no_other_neuron(design, everything, bits):
