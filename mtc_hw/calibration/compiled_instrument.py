@@ -13,7 +13,7 @@ from mtc_hw.analysis.tiers import CompiledTier, Lanes, Precision
 from mtc_hw.calibration.compiled_curves import curve_table
 from mtc_hw.calibration.observables import PREDICTIONS, Answer, Curves, Driven, Firing, Observables, Request, Table
 from mtc_hw.errors import DataError
-from mtc_hw.hardware.design import LEAK, MappedDesign
+from mtc_hw.hardware.design import BY_COLUMN, BY_LINE, LEAK, MappedDesign
 from mtc_hw.hardware.population import population
 from mtc_hw.spec import Array, Trace
 
@@ -35,14 +35,12 @@ class CompiledInstrument:
     def __post_init__(self) -> None:
         if not self.chips:
             raise DataError("no chip to measure; give one or more")
-        if any(chip.deviations is None for chip in self.chips):
-            raise DataError("a design without deviations is no chip; draw it with `variation.Variation`")
 
     @property
     def identity(self) -> str:
-        drawn = [chip.deviations for chip in self.chips if chip.deviations is not None]
-        samples = ", ".join(f"{each.seed}.{each.sample}" for each in drawn)
-        return f"{self.tier} tier, {self.precision}, design {self._nominal.digest}, chips seed.sample {samples}"
+        drawn = [chip.deviations for chip in self.chips]
+        names = ", ".join("nominal" if each is None else f"{each.seed}.{each.sample}" for each in drawn)
+        return f"{self.tier} tier, {self.precision}, design {self._nominal.digest}, chips seed.sample {names}"
 
     @cached_property
     def _nominal(self) -> MappedDesign:
@@ -51,7 +49,7 @@ class CompiledInstrument:
     @cached_property
     def _own(self) -> MappedDesign:
         """The chips side by side, with the codes that they came with."""
-        return population(self._nominal, [chip.deviations for chip in self.chips if chip.deviations])
+        return population(self.chips)
 
     def measure(self, codes: MappedDesign, request: Request) -> Observables:
         """Raises DataError for codes of another design and for a series that does not fit its inputs."""
@@ -82,20 +80,25 @@ class CompiledInstrument:
     def _mended(self, codes: MappedDesign) -> tuple[MappedDesign, NDArray[np.bool_]]:
         """The codes on the chips; neurons that they make no neurons of, (K N,), have the codes that they came with.
 
-        A leak or a filter without bias, or a converter's value that is not a number, is in no tier's equations.
+        A leak or a filter without bias, and a code that is not a number, are in no tier's equations.
         """
-        design, own = dataclasses.replace(codes, deviations=self._own.deviations), self._own
-        bias = design.row_bias()
-        with np.errstate(invalid="ignore"):
-            still = (design.present & ~(design.bias() > 0.0))[LEAK:].any(axis=0)
-        levels = np.vstack([bias, design.reference_dac.decode(design.reference_code)])
-        lost = still | ~np.isfinite(levels).all(axis=0) | ~np.isfinite(design.offset_dac.decode(design.offset_code))
-        kept: dict[str, Any] = {
-            name: np.where(lost, getattr(own, name), getattr(design, name))
-            for name in ("bias_code", "reference_code", "offset_code")
-        }
-        kept["input_code"] = np.where(lost[:, None], own.input_code, design.input_code)
-        return dataclasses.replace(design, **kept), lost
+        columns, lines = ([np.asarray(getattr(codes, n), float) for n in names] for names in (BY_COLUMN, BY_LINE))
+        told = np.vstack([*columns, *(each.reshape(codes.count, -1).T for each in lines)])
+        unclear = ~np.isfinite(told).all(axis=0)
+        design = self._kept(dataclasses.replace(codes, deviations=self._own.deviations), unclear)
+        still = np.any((design.present & ~(design.bias() > 0.0))[LEAK:], axis=0)
+        return self._kept(design, still), unclear | still
+
+    def _kept(self, design: MappedDesign, which: NDArray[np.bool_]) -> MappedDesign:
+        """The design with what these neurons came with."""
+        if not which.any():
+            return design
+        own: dict[str, Any] = {n: np.where(which, getattr(self._own, n), getattr(design, n)) for n in BY_COLUMN}
+        for name in BY_LINE:
+            values = getattr(design, name).copy()
+            values[which] = getattr(self._own, name)[which]
+            own[name] = values
+        return dataclasses.replace(design, **own)
 
     def _readout(self, design: MappedDesign) -> Array:
         """The low-pass's poles follow one another exactly; only the first one's current counts at rest."""

@@ -44,8 +44,7 @@ def simulated(
 
 def _side_by_side(study: Study, place: Place, chips: Sequence[MappedDesign], threads: int) -> Lanes:
     assert study.tier in ("ode", "cells")
-    together = population(place.design, [chip.deviations for chip in chips if chip.deviations])
-    return Lanes.of(together, place.design, study.tier, study.precision, threads)
+    return Lanes.of(population(chips), place.design, study.tier, study.precision, threads)
 
 
 def _neurons(

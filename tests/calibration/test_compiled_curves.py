@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from trimmed import trimmed
 
 from mtc_hw.analysis.tiers import meant
 from mtc_hw.calibration.compiled_curves import curve_table
@@ -20,12 +21,12 @@ CAPACITORS = Variation(process=ProcessSpread(0.0, 0.0, 0.0, 0.0, 0.05))
 
 @pytest.fixture(scope="module", params=["straight", "curved"])
 def chip(request, mapped, network, cells):
-    """Four unlike neurons, with and without curves, whose mismatch and capacitors are off."""
+    """Four unlike neurons, with and without curves, whose devices, capacitors and trims are off."""
     spec = dataclasses.replace(network, synapse=RectifiedTanh(0.1), input_curve=cells.leak_curve)
     if request.param == "straight":
         plain = dataclasses.replace(network.neurons, leak_curve=None, filter_curve=None)
         spec = dataclasses.replace(spec, neurons=plain, input_curve=None)
-    return CAPACITORS.draw(mapped(spec, bits=8), 3, 1)
+    return trimmed(CAPACITORS.draw(mapped(spec, bits=8), 3, 1), 1)
 
 
 def into_membrane(chip, current, constant, neuron, state, inputs):
@@ -49,7 +50,7 @@ def test_the_rows_together_are_what_charges_the_capacitors(chip, tier):
     spec, draw = meant(chip, tier), np.random.default_rng(2)
     current = curve_table(chip, spec, GRID).current
     farad = load_capacitance(chip) / chip.scale.farad
-    constant = chip.offset_dac.decode(chip.offset_code) / chip.scale.amp
+    constant = chip.offset_current() / chip.scale.amp
     for neuron in range(chip.count):
         constants = ode._Constants.of(spec.neurons, neuron)
         for _ in range(20):
