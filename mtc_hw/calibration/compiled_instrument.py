@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtc_hw.analysis.spikes import spike_trains
-from mtc_hw.analysis.tiers import CompiledTier, Lanes, Precision
+from mtc_hw.analysis.tiers import CompiledTier, Lanes, Precision, longest_step, meant
 from mtc_hw.calibration.compiled_curves import curve_table
 from mtc_hw.calibration.observables import PREDICTIONS, Answer, Curves, Driven, Firing, Observables, Request, Table
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import BY_COLUMN, BY_LINE, LEAK, MappedDesign
 from mtc_hw.hardware.population import population
-from mtc_hw.spec import Array, Trace
+from mtc_hw.spec import Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,6 +46,10 @@ class CompiledInstrument:
         return dataclasses.replace(self.chips[0], deviations=None)
 
     @cached_property
+    def _step(self) -> float:
+        return longest_step(self._nominal, self.tier)
+
+    @cached_property
     def _own(self) -> MappedDesign:
         """The chips side by side, with the codes that they came with."""
         return population(self.chips)
@@ -55,7 +58,7 @@ class CompiledInstrument:
         """Raises DataError for codes of another design and for a series that does not fit its inputs."""
         self._check(codes, request)
         design, lost = self._mended(codes)
-        lanes = Lanes.of(design, self._nominal, self.tier, self.precision, self.threads)
+        lanes = Lanes(design, meant(design, self.tier), self._step, self.precision, self.threads)
         return Observables(
             curves=None if request.curves is None else _curves(lanes, request.curves, lost),
             spikes=tuple(_spikes(lanes, each, lost) for each in request.firing),
@@ -122,7 +125,5 @@ def _curves(lanes: Lanes, request: Curves, lost: NDArray[np.bool_]) -> Table:
 
 
 def _spikes(lanes: Lanes, request: Firing, lost: NDArray[np.bool_]) -> tuple[Array, ...]:
-    trace = lanes.free(request.stimulus, request.initial, request.duration)
-    finite = np.isfinite(trace.voltage).all(axis=0) & ~lost
-    trains = iter(spike_trains(Trace(trace.time, trace.voltage[:, finite])))
-    return tuple(next(trains) if good else np.array([np.nan]) for good in finite)
+    trains = lanes.spikes(request.stimulus, request.initial, request.duration)
+    return tuple(np.array([np.nan]) if gone else train for gone, train in zip(lost, trains, strict=True))

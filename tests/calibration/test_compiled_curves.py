@@ -12,6 +12,7 @@ from mtc_hw.calibration.observables import Curves
 from mtc_hw.hardware.design import BRANCHES, LEAK, load_capacitance
 from mtc_hw.hardware.process import ProcessSpread
 from mtc_hw.hardware.variation import Variation
+from mtc_hw.netlist.bench import sweep_deck
 from mtc_hw.simulate import ode
 from mtc_hw.spec import ELEMENT_FILTER, RectifiedTanh
 
@@ -67,3 +68,22 @@ def test_the_rows_together_are_what_charges_the_capacitors(chip, tier):
                     sunk, out = (int(np.searchsorted(GRID.voltage, each)) for each in (voltage, seen[y]))
                     rate = rates[place] * farad[y, neuron]
                     assert rate == pytest.approx(current[LEAK + y, sunk, out, neuron], rel=1e-9, abs=1e-9)
+
+
+def test_a_mismatched_chip_s_curves_are_those_of_its_transistors(preset, runner):
+    """Root mean square over the sweep and three outputs, unit currents; the meant curves miss them by far more."""
+    _, _, design = preset("bursting", bits=8)
+    chip, request = trimmed(Variation().draw(design, 11, 0), 2), Curves(outputs=(-2.0, 0.0, 2.0))
+    deck = sweep_deck(chip, 0, "transistor", (*request.sweep, request.step), request.outputs)
+    seen = runner([deck])[0].waveforms
+    rms = {tier: {} for tier in ("ode", "cells")}
+    for tier, found in rms.items():
+        current = curve_table(chip, meant(chip, tier), request).current[..., 0]
+        for row in np.flatnonzero(chip.present[:, 0]):
+            name = BRANCHES[row]
+            points = seen[f"i(vo_{name})"].reshape(3, -1)[:, : request.voltage.size].T / chip.scale.amp
+            found[name] = float(np.sqrt(np.mean((current[row] - points) ** 2)))
+    cells, ode_tier = rms["cells"], rms["ode"]
+    assert cells["leak"] < 0.012
+    assert max(each for name, each in cells.items() if name != "leak") < 0.006
+    assert all(ode_tier[name] > 5.0 * cells[name] for name in cells)

@@ -15,12 +15,10 @@ from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import LEAK
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.population import population
-from mtc_hw.hardware.process import ProcessSpread
 from mtc_hw.hardware.variation import Variation
-from mtc_hw.netlist.render import own_deck, readout_sweep
+from mtc_hw.netlist.render import readout_sweep
 from mtc_hw.neuron_file import Initial, Stimulus
 from mtc_hw.simulate import ode
-from mtc_hw.simulate.waveforms import to_trace
 from mtc_hw.spec import RectifiedTanh
 
 WAVE = np.sin(np.arange(60)[:, None] * [0.2, 0.31])
@@ -84,19 +82,6 @@ def test_codes_are_set_on_the_chip_s_own_deviations(design, chips):
     before = CompiledInstrument(chips[:1], "cells").measure(design, request).curves.current
     moved = np.abs(found - before).max(axis=(1, 2))[:-2]
     assert (moved[design.row_bias()[:-2] > 0.0] > 1e-3).all()
-
-
-def test_a_chip_s_capacitors_slow_the_stimulus_too(preset, runner):
-    """As ngspice has it, whose stimulus is a source beside the membrane's capacitor."""
-    file, _, design = preset("tonic", bits=8)
-    chip = Variation(local="none", process=ProcessSpread(0.0, 0.0, 0.0, 0.0, 0.4)).draw(design, 1, 0)
-    assert abs(chip.deviations.capacitance[0]) > 0.1
-    request = Request(firing=(Firing(file.stimulus, 300.0, file.initial),))
-    ((found,),) = CompiledInstrument([chip], "ode").measure(design, request).spikes
-    trace = to_trace(runner([own_deck(chip, file, "behavioural", 300.0)])[0].waveforms, chip, 0)
-    wanted = spike_times(trace.time, trace.voltage[:, 0])
-    assert len(wanted) > 3
-    assert found == pytest.approx(wanted, abs=0.1)
 
 
 @pytest.mark.parametrize("tier", ["ode", "cells"])
