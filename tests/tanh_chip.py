@@ -1,9 +1,62 @@
 """A virtual chip in closed form, quick enough for tests of what stands between a calibration and its instrument."""
 
+import dataclasses
+
 import numpy as np
 
-from mtc_hw.calibration.observables import PREDICTIONS, Answer, Observables, Request, Table
+from mtc_hw.calibration.observables import (
+    PREDICTIONS,
+    Answer,
+    Curves,
+    Driven,
+    Firing,
+    Observables,
+    Request,
+    Table,
+)
+from mtc_hw.calibration.parts import packed, pieces
 from mtc_hw.hardware.design import MappedDesign
+from mtc_hw.neuron_file import Initial, Stimulus
+
+EVERYTHING = Request(
+    Curves(sweep=(-2.0, 2.0), step=0.5, outputs=(-1.0, 0.0)),
+    (
+        Firing(Stimulus(((0.0, 0.7), (50.0, -0.1))), 200.0),
+        Firing(Stimulus(((0.0, 1 / 3),)), 100.0, Initial(fast=-1.0)),
+    ),
+    True,
+    Driven(np.random.default_rng(0).normal(size=(7, 2))),
+)
+"""All that can be asked of a network with two inputs."""
+
+
+def turned(design, by: float = 1.0):
+    """The design with some code of every kind moved."""
+    return dataclasses.replace(
+        design,
+        bias_code=np.where(design.present, design.bias_code - by, 0.0),
+        reference_code=design.reference_code + by,
+        input_code=design.input_code - by,
+        offset_code=design.offset_code + by,
+        readout_code=design.readout_code - by,
+        readout_offset=design.readout_offset + 0.1 * by,
+        pole_code=design.pole_code - by,
+        readout_dac=dataclasses.replace(design.readout_dac, lsb=design.readout_dac.lsb * (1.0 + 0.1 * by)),
+    )
+
+
+def bits(seen):
+    """Every number of what was measured, as bytes: NaN equals NaN, and 0.0 not -0.0."""
+    return [(name, array.shape, array.tobytes()) for each in pieces(seen) for name, array in packed(each).items()]
+
+
+def failed(seen):
+    """Names of the parts in which nothing was measured."""
+    arrays = [(name, array) for each in pieces(seen) for name, array in packed(each).items()]
+    measured = {
+        name for name, array in arrays if np.isfinite(array[len(array) // 2 :] if name == "firing" else array).any()
+    }
+    return {name for name, _ in arrays} - measured
 
 
 class TanhChip:

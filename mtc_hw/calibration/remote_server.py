@@ -67,6 +67,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+
     def handle(self) -> None:
         assert isinstance(self.server, Server)
         if not self.server.enter(self.connection):

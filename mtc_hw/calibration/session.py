@@ -246,7 +246,7 @@ def _stored(row: Row, values: list[float]) -> float:
         raise _Refusal(
             RANGE, f"Data out of range; the converter has {low:g} to {high:g}, octaves to {row.dac.octaves}"
         )
-    return values[0] + (0.0 if split_bits is None else octave * 2.0**split_bits)
+    return values[0] if split_bits is None else values[0] + octave * 2.0**split_bits
 
 
 def _plain(text: str) -> str:
