@@ -89,7 +89,7 @@ class CompiledInstrument:
         with np.errstate(invalid="ignore"):
             still = (design.present & ~(design.bias() > 0.0))[LEAK:].any(axis=0)
         levels = np.vstack([bias, design.references(), design.offset_current()[None]])
-        lost = still | ~np.isfinite(levels).all(axis=0)
+        lost: NDArray[np.bool_] = np.asarray(still | ~np.isfinite(levels).all(axis=0))
         kept: dict[str, Any] = {
             name: np.where(lost, getattr(own, name), getattr(design, name))
             for name in ("bias_code", "reference_code", "offset_code", "bias_trim", "reference_trim", "offset_trim")

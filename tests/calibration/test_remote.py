@@ -211,7 +211,7 @@ def test_a_refused_code_costs_its_neuron_and_is_sent_again(design):
             assert seen.curves.complete(design).tolist() == [True, True, False, True]
             assert np.isnan(seen.driven.prediction).all()
             assert seen.spikes[0][0].tobytes() == local.spikes[0][0].tobytes() and np.isnan(seen.spikes[0][2]).all()
-        sent = [line for line in bench.lines[0] if line.startswith("CAL:CODE 2,leak,bias")]
+        sent = [line for line in bench.lines[0] if line.startswith("CAL:CODE 2,leak,bias,")]
         assert len(sent) == 2
         assert bits(instrument.measure(design, EVERYTHING)) == bits(local)
     assert instrument.notes[1] == f"the bench did not take neuron 2 'leak' 'bias' {design.bias_code[4, 2] + 1000:g}"
