@@ -83,5 +83,5 @@ def honest(line, answer, connection):
 
 
 def late(answer):
-    time.sleep(0.4)
+    time.sleep(0.3)
     return answer

@@ -106,14 +106,14 @@ def test_a_bench_that_dies_or_raves_once_is_asked_again(design, query, answer):
     ],
 )
 def test_a_bench_that_stops_in_an_answer_is_not_asked_twice(design, query, answer):
-    seen, notes, lines = later(design, when(query, answer), timeout=0.3)
+    seen, notes, lines = later(design, when(query, answer), timeout=0.2)
     assert np.isnan(seen.driven.features).all() and np.isnan(seen.driven.prediction).all()
     assert notes == ("the bench gave no whole answer in time",) and len(lines) == 1
 
 
 @pytest.mark.parametrize("slow", ["*OPC?", "FETC:CURV?", "SYST:ERR?"])
 def test_a_bench_that_is_too_slow_is_not_asked_twice(design, slow):
-    seen, notes, lines = later(design, when(slow, late), timeout=0.2)
+    seen, notes, lines = later(design, when(slow, late), timeout=0.15)
     assert failed(seen) == ALL
     assert notes == ("the bench gave no whole answer in time",) and len(lines) == 1
 

@@ -1,17 +1,21 @@
 """Recordings: what goes in comes out, and nothing else."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from tanh_chip import EVERYTHING, TanhChip, bits, failed, turned
 
-from mtc_hw.calibration.noise import Noisy
-from mtc_hw.calibration.observables import Curves, Request
+from mtc_hw.calibration.compiled_instrument import CompiledInstrument
+from mtc_hw.calibration.noise import Budgeted, Noisy
+from mtc_hw.calibration.observables import Curves, Driven, Request
 from mtc_hw.calibration.parts import blank
 from mtc_hw.calibration.replay import Recorder, Replay
 from mtc_hw.calibration.settable import settable
 from mtc_hw.errors import DataError
+from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.population import population
 
 
 @pytest.fixture(scope="module")
@@ -139,3 +143,17 @@ def test_a_folder_that_cannot_be_written_is_said_so(tmp_path, design):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot be written: .*; make room or give another folder$"):
         Recorder(TanhChip(design), tmp_path / "file", design)
+
+
+def test_chips_side_by_side_keep_their_outputs(tmp_path, design):
+    chips = [perturb(design, seed=3, sample=k) for k in range(2)]
+    codes = dataclasses.replace(population(chips), deviations=None)
+    request = Request(Curves(step=1.0), readout=True, driven=Driven(np.zeros((5, 2))))
+    asked = Request(Curves(step=1.0), readout=True)
+    recorder = Recorder(CompiledInstrument(chips, "cells"), tmp_path, codes, chips=2)
+    seen = recorder.measure(codes, asked)
+    replay = Replay(tmp_path, codes)
+    assert bits(replay.measure(codes, asked)) == bits(seen) and len(seen.readout) == 4
+    assert replay.measure(codes, request).driven.prediction.shape == (5, 4)
+    spent = Budgeted(CompiledInstrument(chips, "cells"), 0, chips=2).measure(codes, request)
+    assert spent.driven.prediction.shape == (5, 4) and spent.readout.tobytes() == seen.readout.tobytes()
