@@ -58,12 +58,12 @@ def test_what_was_not_recorded_is_nan_and_named(recorded, design):
     replay = Replay(folder, design)
     assert bits(replay.measure(turned(design), EVERYTHING)) == bits(blank(design, EVERYTHING))
     assert len(replay.notes) == 5 and all(turned(design).digest[:12] in note for note in replay.notes)
-    other = Request(curves=Curves(sweep=(-1.0, 1.0)), readout=True)
+    other = Request(curves=Curves(sweep=(-1.0, 1.0), outputs=(0.5,)), readout=True)
     found = replay.measure(design, other)
     assert np.isnan(found.curves.current).all() and found.readout.tobytes() == seen.readout.tobytes()
     assert replay.notes[-1] == (
         f"not recorded at codes {design.digest[:12]}: "
-        '{"curves": {"sweep": [-1.0, 1.0], "step": 0.25, "outputs": [0.0]}}'
+        '{"curves": {"sweep": [-1.0, 1.0], "step": 0.25, "outputs": [0.5]}}'
     )
 
 
