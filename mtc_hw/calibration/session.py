@@ -36,7 +36,6 @@ class Session:
         self._instrument, self._design, self._measuring = instrument, design, measuring
         self._rows, self._fixed = settable(design), fixed_digest(design)
         self._errors: deque[str] = deque()
-        self._binary = True
         self._reset()
 
     def answer(self, line: str) -> bytes | None:
@@ -61,6 +60,7 @@ class Session:
 
     def _reset(self, _: list[str] | None = None) -> None:
         self._arrays, self._lsb = copies(self._design), self._design.readout_dac.lsb
+        self._binary = True
         self._clear()
 
     def _clear(self, _: list[str] | None = None) -> None:

@@ -1,5 +1,7 @@
 """The server's side of the protocol, line by line, and that `docs/bench.md` says what it does."""
 
+import dataclasses
+import json
 import re
 import socket
 import threading
@@ -13,14 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tanh_chip import EVERYTHING, TanhChip, bits
 
+from mtc_hw.calibration.calibrate import calibrate
 from mtc_hw.calibration.compiled_instrument import CompiledInstrument
+from mtc_hw.calibration.instruments import instrument_of
+from mtc_hw.calibration.plan import load_plan
+from mtc_hw.calibration.purpose import Purpose
 from mtc_hw.calibration.remote import RemoteInstrument
 from mtc_hw.calibration.remote_server import MOST_CLIENTS, serve
+from mtc_hw.calibration.replay import Recorder, Replay
 from mtc_hw.calibration.session import COMMANDS, MOST_ERRORS, Session
 from mtc_hw.calibration.settable import fixed_digest, settable
 from mtc_hw.calibration.wire import block, from_block, from_text, header, number, numbers, to_text
+from mtc_hw.courses import neuron_course
 from mtc_hw.errors import DataError
-from mtc_hw.exports import design_of
+from mtc_hw.exports import design_of, spec_of
+from mtc_hw.hardware.fields import plain
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.unit import parse_size
 from mtc_hw.sources import load_source
@@ -287,3 +296,23 @@ def test_the_document_s_own_bench_measures(design):
     assert np.isnan(seen.readout).all() and np.isnan(seen.spikes[0][0]).all()
     assert driver.codes["0", "leak", "bias"] == (design.bias_code[4, 0], None)
     assert len(driver.codes) == len(settable(design))
+
+
+def test_a_calibration_is_the_same_over_the_wire_and_from_its_recording(tonic, tmp_path):
+    design, chip = tonic
+    source, plan = load_source("tonic"), load_plan("dc")
+    neuron = source.neuron
+    purpose = Purpose(spec_of(source), neuron_course(neuron), neuron.stimulus, neuron.initial)
+    here = calibrate(design, purpose, chip, plan)
+    with serve(chip, design) as server, instrument_of(server.address, design) as instrument:
+        there = calibrate(design, purpose, Recorder(instrument, tmp_path, design), plan)
+    again = calibrate(design, purpose, Replay(tmp_path, design), plan)
+    assert here.success.all() and found_by(there) == found_by(here)
+    assert found_by(again) == found_by(there) and again.instrument == there.instrument
+
+
+def found_by(result):
+    """All that a calibration found, as text, but for what it was measured on."""
+    return json.dumps(plain(dataclasses.replace(result, instrument="", history=()))), [
+        (each.step, each.bias_trim.tolist(), each.observed.tolist()) for each in result.history
+    ]
