@@ -47,7 +47,7 @@ class CurvesStep(_Strict):
     bias: Small = 0.03
     reference: Small = 0.05
     constant: Small = 0.1
-    accuracy: Small = 0.003
+    accuracy: Small = 0.0015
 
 
 class SearchStep(_Strict):
