@@ -58,7 +58,13 @@ class SearchStep(_Strict):
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     duration: Annotated[float, Field(gt=0, le=1e6)]  # tau_m of each run
     budget: Budget = 24  # runs at most
+    reach: Annotated[float, Field(gt=0, le=1.0)] = 1.0  # how far knobs may turn either way, as a share of their range
     seed: Annotated[int, Field(ge=0)] = 0  # of the surrogate's first points
+
+    @property
+    def runs(self) -> int:
+        """Of each measurement: one for each current."""
+        return len({target.current for target in self.targets})
 
     @model_validator(mode="after")
     def _one_knob(self) -> Self:
