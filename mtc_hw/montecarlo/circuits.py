@@ -3,7 +3,7 @@
 import dataclasses
 
 from mtc_hw.hardware.design import MappedDesign
-from mtc_hw.montecarlo.figures import blank, network_row, neuron_rows, refitted_score
+from mtc_hw.montecarlo.figures import blank, network_row, neuron_results, refitted_score
 from mtc_hw.montecarlo.row import ChipRow, Result
 from mtc_hw.montecarlo.study import Block, DrivenNetwork, FreeNeuron, Place, Study
 from mtc_hw.netlist.render import own_deck
@@ -36,7 +36,7 @@ def _neuron(study: Study, subject: FreeNeuron, row: ChipRow, chip: MappedDesign,
     trace = to_trace(outcome.waveforms, chip, 0)
     row = dataclasses.replace(row, power=mean_power(chip, outcome))
     kept = outcome.waveforms.values if study.keep_waveforms else None
-    return Result(neuron_rows([row], subject, trace)[0], kept)
+    return dataclasses.replace(neuron_results([row], subject, trace)[0], kept=kept)
 
 
 def _network(
