@@ -71,16 +71,18 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Codes of one kind of converter that all chips ended with."""
+    """Codes of one kind of converter that all chips ended with. Infinite limits: an ideal converter."""
 
     kind: str
     values: Array
     low: float  # the first and the last code that there is
     high: float
+    trim: bool = True  # False: its largest value has the last code, which bounds nothing
 
     @property
-    def at_bounds(self) -> int:
-        return int(((self.values <= self.low) | (self.values >= self.high)).sum())
+    def bounded(self) -> NDArray[np.bool_]:
+        """Which are at a bound."""
+        return self.trim & ((self.values <= self.low) | (self.values >= self.high))
 
 
 @rc_context(STYLE)
@@ -278,18 +280,18 @@ def codes_figure(codes: Sequence[Codes], width: float = WIDE) -> Figure:
 
 
 def _codes_panel(axes: Axes, codes: Codes) -> None:
-    bounded = bool(np.isfinite([codes.low, codes.high]).all())
-    low, high = (codes.low, codes.high) if bounded else (float(codes.values.min()), float(codes.values.max()))
+    finite = bool(np.isfinite([codes.low, codes.high]).all())
+    low, high = (codes.low, codes.high) if finite else (float(codes.values.min()), float(codes.values.max()))
     step = max(1.0, np.ceil((high - low + 1.0) / MOST_BARS))
     edges = np.arange(low - 0.5, high + 0.5 + step, step)
-    at_bound = (codes.values <= codes.low) | (codes.values >= codes.high)
-    groups = codes.values[~at_bound], codes.values[at_bound]
+    groups = codes.values[~codes.bounded], codes.values[codes.bounded]
     axes.set_ylim(0.0, _stacked(axes, groups, edges, PLAIN))
-    for bound in (codes.low, codes.high) if bounded else ():
+    for bound in (codes.low, codes.high) if finite else ():
         axes.axvline(bound, color=INK, linewidth=1.0, linestyle=LIMIT)
     margin = 0.05 * (high - low + 1.0)
     axes.set_xlim(low - margin, high + margin)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel(KINDS[codes.kind])
-    axes.set_title(f"{codes.at_bounds} of {codes.values.size} at a bound")
+    counted = f"{int(codes.bounded.sum())} of {codes.values.size} at a bound"
+    axes.set_title(counted if codes.trim else f"{codes.values.size} weights")

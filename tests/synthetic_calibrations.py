@@ -64,4 +64,7 @@ def codes(count=400, seed=0):
     found = [
         Codes(kind, np.clip(np.rint(rng.normal(0.0, sd, count)), -31, 31), -31, 31) for kind, sd in trims.items()
     ]
-    return [*found, Codes("readout", np.clip(np.rint(rng.normal(0.0, 60.0, count)), -127, 127), -127, 127)]
+    return [
+        *found,
+        Codes("readout", np.clip(np.rint(rng.normal(0.0, 60.0, count)), -127, 127), -127, 127, trim=False),
+    ]

@@ -99,7 +99,7 @@ def test_codes_at_a_bound_are_counted_and_marked():
     own = Codes("bias", np.array([-31.0, 0.0, 0.0, 30.0, 31.0, 31.0]), -31, 31)
     axes = codes_figure([own]).axes[0]
     inside, bounded = (patch.get_data() for patch in axes.patches)
-    assert (inside.values.sum(), (bounded.values - bounded.baseline).sum(), own.at_bounds) == (3, 3, 3)
+    assert (inside.values.sum(), (bounded.values - bounded.baseline).sum(), own.bounded.sum()) == (3, 3, 3)
     assert axes.get_title(loc="left") == "3 of 6 at a bound"
     assert axes.get_xlabel() == "code of the bias trims"
 

@@ -95,4 +95,5 @@ class Calibrated:
     """A chip and its row; a free neuron's spikes `before` and `after`, tau_m, and the codes by kind of converter."""
 
     row: CalibratedChip
+    record: Any = None  # None where the worker died
     kept: Kept | None = None

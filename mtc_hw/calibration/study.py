@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mtc_hw.calibration.plan import Plan
+from mtc_hw.calibration_plan import Plan
 from mtc_hw.course import Course
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import MappedDesign

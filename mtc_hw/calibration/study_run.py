@@ -11,7 +11,7 @@ from mtc_hw.calibration.block import calibrate_block
 from mtc_hw.calibration.chip_row import SCHEMA, Calibrated, CalibratedChip
 from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.errors import DataError
-from mtc_hw.montecarlo.engine import MOST, EngineOptions
+from mtc_hw.montecarlo.engine import MOST, EngineOptions, good
 from mtc_hw.montecarlo.figures import blank
 from mtc_hw.montecarlo.ledger import Ledger, open_ledger
 from mtc_hw.montecarlo.progress import Tally, watching
@@ -21,6 +21,7 @@ from mtc_hw.simulate.pool import Pool, open_workers
 
 TABLE = "table.parquet"
 RECORDS = "records"
+KEPT = "spikes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ def run_study(study: CalibrationStudy, options: EngineOptions, out: Path, sheet:
     if not 1 <= options.samples <= MOST:
         raise DataError(f"the last chip is {options.samples - 1}; it must be from 0 to {MOST - 1}")
     start = time.perf_counter()
-    with open_ledger(out, CalibratedChip.from_json) as ledger:
+    with open_ledger(out, CalibratedChip.from_json, KEPT) as ledger:
         calibrated = _run_missing(study, options, ledger, sheet)
         rows = tuple(row for row in ledger.rows(study.key, options.samples) if options.wants(row.sample))
         digest = write_table(rows, out / TABLE, csv=True, schema=SCHEMA)
@@ -63,8 +64,7 @@ def _run_missing(
         for block in _calibrated(study, pool, missing):
             ledger.add(study.key, [_stored(study, ledger.folder, each) for each in block])
             for each in block:
-                row = each.row.after
-                tally.add(not row.ok, sheet.kept_by(row.cells()))
+                tally.add(not each.row.ok, good(sheet, each.row.after))
             watcher.show()
     return len(missing)
 

@@ -17,11 +17,12 @@ from mtc_hw.simulate.waveforms import to_trace
 def run_circuits(study: Study, block: Block, run: Runner) -> list[Result]:
     """Every chip of a block, by decks that `run` runs here."""
     place = study.places[block.place]
-    return [_chip(study, place, sample, run) for sample in block.samples]
+    return [run_chip(study, place, sample, study.chip(place, sample), run) for sample in block.samples]
 
 
-def _chip(study: Study, place: Place, sample: int, run: Runner) -> Result:
-    chip, row = study.chip(place, sample), blank(place, sample)
+def run_chip(study: Study, place: Place, sample: int, chip: MappedDesign, run: Runner) -> Result:
+    """A chip of the place's design, whatever its codes and deviations are."""
+    row = blank(place, sample)
     level: Level = "transistor" if study.tier == "transistor" else "behavioural"
     if isinstance(study.subject, FreeNeuron):
         return _neuron(study, study.subject, row, chip, level, run)

@@ -111,12 +111,13 @@ def _run_missing(study: Study, options: EngineOptions, ledger: Ledger[ChipRow], 
         for block, results in execute(given):
             ledger.add(keys[block.place], results)
             for each in results:
-                tally.add(not each.row.ok, _good(sheet, each.row))
+                tally.add(not each.row.ok, good(sheet, each.row))
             watcher.show()
     return left
 
 
-def _good(sheet: Datasheet, row: ChipRow) -> bool:
+def good(sheet: Datasheet, row: ChipRow) -> bool:
+    """Whether a chip keeps the datasheet."""
     return row.ok and all(limits.holds(getattr(row, name)) for name, limits in sheet.limits.items())
 
 

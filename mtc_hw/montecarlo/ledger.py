@@ -61,8 +61,9 @@ class Entered(Protocol[RowOut]):
 class Ledger(Generic[Row]):
     """The results of a folder. One process at a time writes to it."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection, read: Callable[[str], Row]) -> None:
+    def __init__(self, folder: Path, connection: sqlite3.Connection, read: Callable[[str], Row], kept: str) -> None:
         self.folder = folder
+        self._kept = kept
         self._connection = connection
         self._read = read
 
@@ -102,7 +103,7 @@ class Ledger(Generic[Row]):
             )
 
     def waveform_path(self, run: str, sample: int) -> Path:
-        return self.folder / WAVEFORMS / f"{run[:16]}-{sample}.npz"
+        return self.folder / self._kept / f"{run[:16]}-{sample}.npz"
 
     def _keep(self, run: str, sample: int, kept: Kept) -> None:
         """Written beside and renamed: no half file ever has the name."""
@@ -116,8 +117,8 @@ class Ledger(Generic[Row]):
 
 
 @contextmanager
-def open_ledger(folder: Path, read: Callable[[str], Row]) -> Iterator[Ledger[Row]]:
-    """The ledger of a folder, made when there is none; `read` makes a row of its JSON.
+def open_ledger(folder: Path, read: Callable[[str], Row], kept: str = WAVEFORMS) -> Iterator[Ledger[Row]]:
+    """The ledger of a folder, made when there is none; `read` makes a row of its JSON, `kept` is the folder of arrays.
 
     Raises DataError for a folder that cannot be written or that another process works in, for a ledger that is
     damaged, and inside the block for a full disk: what was done stays.
@@ -132,7 +133,7 @@ def open_ledger(folder: Path, read: Callable[[str], Row]) -> Iterator[Ledger[Row
         raise DataError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
     try:
         with closing(_connected(folder)) as connection:
-            yield Ledger(folder, connection, read)
+            yield Ledger(folder, connection, read, kept)
     except sqlite3.Error as error:
         raise DataError(_explained(folder, error)) from None
     except OSError as error:

@@ -1,0 +1,188 @@
+"""From a preset, a network or a design to the calibration of many chips of it, and what a command tells of it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtc_hw.analysis.datasheet import Datasheet, check, load_datasheet
+from mtc_hw.calibrate import apply, load_record
+from mtc_hw.calibration.chip_row import CalibratedChip
+from mtc_hw.calibration.judged import Judged, judged
+from mtc_hw.calibration.study import CalibrationStudy, plan_digest
+from mtc_hw.calibration.study_run import KEPT, Finished, run_study
+from mtc_hw.calibration.used_codes import TRIMS, code_limits
+from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration_plots import Codes
+from mtc_hw.calibration_report import CalibrationPage, write_calibration_report
+from mtc_hw.courses import neuron_course, task_course
+from mtc_hw.exports import spec_of, task_parts
+from mtc_hw.hardware.design import MappedDesign
+from mtc_hw.hardware.variation import Variation
+from mtc_hw.montecarlo.engine import EngineOptions
+from mtc_hw.montecarlo.study import FreeNeuron, Study
+from mtc_hw.montecarlo.table import SCHEMA
+from mtc_hw.montecarlo_run import RESULT, ChipsOptions, provenance, shown, study_of, usual
+from mtc_hw.sources import Source
+
+NOMINAL = "nominal"
+"""Folder, in that of a study, of the calibration of the chip without mismatch."""
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """How chips are calibrated."""
+
+    plan: str = "dc"  # a shipped plan's name, or a file
+    noise: float = 0.0  # of each measured value, relative, standard deviation
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationRun:
+    """What became of a run."""
+
+    study: CalibrationStudy
+    finished: Finished
+    judged: Judged
+    nominal: CalibratedChip
+    page: Path
+
+    def to_json(self) -> dict[str, Any]:
+        found, done = self.judged, self.finished
+        ok = [row for row in done.rows if row.ok]
+        measured = [row.measurements for row in ok if row.measurements is not None]
+        return {
+            "n_ok": len(ok),
+            "n_failed": len(done.rows) - len(ok),
+            "yield": {state: shown(each) for state, each in found.yields.items()},
+            "quantities": {name: _spreads(found, name) for name in found.quantities},
+            "unsaved": [dataclasses.asdict(each) for each in found.unsaved],
+            "measurements_most": max(measured, default=None),
+            "seconds_a_chip": _quantiles([row.seconds for row in ok]),
+            "seconds_calibrating_a_chip": _quantiles([row.calibrating for row in ok]),
+            "level": self.study.chips.tier,
+            "table": str(done.table),
+            "table_digest": done.digest,
+            "report": str(self.page),
+            "calibrated": done.calibrated,
+            "seconds": done.seconds,
+            "provenance": provenance_of(self.study),
+        }
+
+    def summary(self) -> str:
+        done, yields = self.finished, self.judged.yields
+        told = ", ".join(
+            f"{state.replace('_', ' ')} {y.value:.3g} ({y.low:.3g} to {y.high:.3g})" for state, y in yields.items()
+        )
+        return f"{len(done.rows)} chips, yield {told}; {done.seconds:.3g} s, {self.page}"
+
+
+def _spreads(found: Judged, name: str) -> dict[str, dict[str, float | None]]:
+    spreads = {state: found.spread(state, name) for state in found.tables}
+    return {state: dataclasses.asdict(each) for state, each in spreads.items() if each is not None}
+
+
+def _quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Median and largest."""
+    return {"median": float(np.median(values)), "most": float(max(values))} if values else {}
+
+
+def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
+    """What is needed to make the run again."""
+    return provenance(study.chips) | {
+        "design_digest": study.design.digest,
+        "plan": study.plan.name,
+        "plan_digest": plan_digest(study.plan),
+        "target_digest": study.target.digest(),
+        "noise": study.noise,
+        "trim_bits": study.design.trim.current.bits,
+        "study_digest": study.key,
+    }
+
+
+def calibration_study(
+    source: Source, chips: ChipsOptions, options: CalibrationOptions, engine: EngineOptions, out: Path
+) -> tuple[CalibrationStudy, CalibratedChip]:
+    """The study, for which the chip without mismatch is calibrated first, in a folder within `out`; and that chip.
+
+    Raises DataError for what cannot be studied.
+    """
+    drawn = study_of(source, dataclasses.replace(chips, trim="none"), engine.workers)
+    ideal = dataclasses.replace(drawn, variation=Variation("none"), bank=None)
+    plan, target = load_plan(options.plan), spec_of(source)
+    course = neuron_course(source.neuron) if source.neuron else task_course(target, task_parts(drawn.design))
+    first = CalibrationStudy(ideal, drawn.design, target, course, plan)
+    found = run_study(first, dataclasses.replace(engine, samples=1, only=None), out / NOMINAL, usual(ideal, 0.0))
+    nominal = found.rows[0]
+    design = apply(load_record(out / NOMINAL / nominal.record), drawn.design)
+    with_codes = dataclasses.replace(drawn.places[0], design=design)
+    return (
+        CalibrationStudy(
+            dataclasses.replace(drawn, places=(with_codes,)), drawn.design, target, course, plan, options.noise
+        ),
+        nominal,
+    )
+
+
+def run_calibration(
+    source: Source,
+    chips: ChipsOptions,
+    options: CalibrationOptions,
+    engine: EngineOptions,
+    out: Path,
+    datasheet: Path | None = None,
+    threshold: float = 0.9,
+) -> CalibrationRun:
+    """Calibrates the chips that `out` lacks, and writes table, result and page.
+
+    Without a datasheet a neuron's chip is good in the nominal one's regime, a network's from R2 `threshold` on.
+    """
+    study, nominal = calibration_study(source, chips, options, engine, out)
+    sheet = usual(study.chips, threshold) if datasheet is None else load_datasheet(datasheet)
+    check(sheet, SCHEMA)
+    done = run_study(study, engine, out, sheet)
+    page = write_calibration_report(_page(study, done, sheet, nominal, out), out)
+    found = CalibrationRun(study, done, judged(done.rows, sheet), nominal, page)
+    (out / RESULT).write_text(json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return found
+
+
+def _page(
+    study: CalibrationStudy, done: Finished, sheet: Datasheet, nominal: CalibratedChip, out: Path
+) -> CalibrationPage:
+    kept = {row.sample: _arrays(out, study, row.sample) for row in done.rows if row.ok}
+    free = study.chips.subject if isinstance(study.chips.subject, FreeNeuron) else None
+    bits = study.design.trim.current.bits
+    return CalibrationPage(
+        title=free.neuron.name if free else f"network of {study.design.count} neurons",
+        subject=f"{len(done.rows)} chips · {study.chips.tier} level · plan {study.plan.name} · "
+        + ("ideal trims" if bits is None else f"{bits}-bit trims"),
+        rows=done.rows,
+        sheet=sheet,
+        codes=_codes(study.design, list(kept.values())),
+        spikes=kept if free else {},
+        duration=free.duration if free else 0.0,
+        nominal=nominal.after,
+        provenance={
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in provenance_of(study).items()
+        },
+    )
+
+
+def _arrays(out: Path, study: CalibrationStudy, sample: int) -> dict[str, np.ndarray]:
+    with np.load(out / KEPT / f"{study.key[:16]}-{sample}.npz", allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _codes(design: MappedDesign, kept: Sequence[Mapping[str, np.ndarray]]) -> list[Codes]:
+    found = []
+    for kind, (low, high) in code_limits(design).items():
+        used = [each[f"code_{kind}"] for each in kept if f"code_{kind}" in each]
+        if used:
+            found.append(Codes(kind, np.concatenate(used), low, high, kind in TRIMS))
+    return found
