@@ -8,7 +8,7 @@ from scipy.optimize import lsq_linear
 
 from mtc_hw.calibration.search import Aim, Ask, Box, Found, Goal, Part, Path, Space, search
 from mtc_hw.hardware.dac import Codes
-from mtc_hw.rounding import round_in_turn
+from mtc_hw.rounding import Index, round_in_turn
 from mtc_hw.spec import Array
 
 FIRST_STEP = 0.125
@@ -169,11 +169,11 @@ def _change(state: _State) -> Array:
     found = lsq_linear(matrix, wanted, (low[active] - 0.49, high[active] + 0.49), method="bvls")
     inverse = np.asarray(np.linalg.inv(matrix.T @ matrix), dtype=np.float64)
 
-    def nearest(index: int, value: float) -> float:
-        return float(np.clip(np.rint(value), low[active[index]], high[active[index]]))
+    def nearest(index: Index, value: Array) -> Array:
+        return np.clip(np.rint(value), low[active[index]], high[active[index]])
 
     order = np.argsort(-(matrix**2).sum(axis=0))
-    result[active] = round_in_turn(np.asarray(found.x, dtype=np.float64), inverse, nearest, order)
+    result[active] = round_in_turn(np.asarray(found.x)[None], inverse[None], nearest, order[None])[0]
     return result
 
 
