@@ -13,11 +13,12 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from mtc_hw.analysis.yields import Yield
+from mtc_hw.calibration.chip_row import State
 from mtc_hw.montecarlo_plots import BAD, GOOD, LIMIT, PLAIN, bin_edges, rate_texts, value_range, words
 from mtc_hw.plots import INK, ONE_COLUMN, STYLE, TIME, WIDE, nines, r2_axis, spike_marks
 from mtc_hw.spec import Array
 
-STATES = {
+STATES: dict[State, str] = {
     "before": "before",
     "before_refit": "before, readout refitted",
     "after": "calibrated",
@@ -93,7 +94,8 @@ def raster_figure(trains: Sequence[Trains], duration: float, width: float = WIDE
     height = float(np.clip(0.13 * len(shown), 1.2, 4.4))
     figure = Figure(figsize=(width, 2.0 * height + 1.6 if narrow else height + 1.1), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True) if narrow else figure.subplots(1, 2, sharey=True)
-    for axes, state in zip(panels, ("before", "after"), strict=True):
+    states: tuple[State, State] = ("before", "after")
+    for axes, state in zip(panels, states, strict=True):
         for row, each in enumerate(shown):
             spikes = getattr(each, state)
             good = bool(getattr(each, f"good_{state}"))
@@ -172,7 +174,8 @@ def _spread_pair(upper: Axes, lower: Axes, each: Spread) -> None:
     both = np.concatenate(present)
     edges = bin_edges(both[(both >= low) & (both <= high)], None, low, high)
     top = 0.0
-    for axes, state in ((upper, "before"), (lower, "after")):
+    shown: tuple[tuple[Axes, State], ...] = ((upper, "before"), (lower, "after"))
+    for axes, state in shown:
         values, good = getattr(each, state), getattr(each, f"good_{state}")
         inside = (values >= edges[0]) & (values <= edges[-1])  # False for NaN
         groups = values[inside & good], values[inside & ~good]
@@ -206,7 +209,7 @@ def spread_text(values: Array) -> str:
 
 
 @rc_context(STYLE)
-def yield_figure(yields: Mapping[str, Yield], width: float = WIDE) -> Figure:
+def yield_figure(yields: Mapping[State, Yield], width: float = WIDE) -> Figure:
     """A row a state: the share of good chips with its interval, in figures at the right."""
     figure = Figure(figsize=(width, 0.36 * len(yields) + 0.8), layout="constrained")
     axes = figure.subplots()
@@ -227,16 +230,16 @@ def yield_figure(yields: Mapping[str, Yield], width: float = WIDE) -> Figure:
     return figure
 
 
-def _state_names(states: Iterable[str], width: float) -> list[str]:
+def _state_names(states: Iterable[State], width: float) -> list[str]:
     return [STATES[state].replace(", ", ",\n" if width < ONE_COLUMN else ", ") for state in states]
 
 
-def _state_colour(state: str) -> str:
+def _state_colour(state: State) -> str:
     return GOOD if state.startswith("after") else PLAIN
 
 
 @rc_context(STYLE)
-def r2_figure(scores: Mapping[str, Array], threshold: float, width: float = WIDE) -> Figure:
+def r2_figure(scores: Mapping[State, Array], threshold: float, width: float = WIDE) -> Figure:
     """A row a state: a dot a chip, a bar from the 5th to the 95th percentile, the median as a tick and in figures."""
     figure = Figure(figsize=(width, 0.9 + 0.52 * len(scores)), layout="constrained")
     axes = figure.subplots()

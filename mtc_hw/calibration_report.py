@@ -131,8 +131,10 @@ def _spreads(page: CalibrationPage, found: Judged) -> list[Spread]:
     return [
         Spread(
             name,
-            *(found.values(state, name) for state in ("before", "after")),
-            *(found.good[state] for state in ("before", "after")),
+            found.values("before", name),
+            found.values("after", name),
+            found.good["before"],
+            found.good["after"],
             None if page.nominal is None else getattr(page.nominal, name),
         )
         for name in wanted

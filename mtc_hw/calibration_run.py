@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from mtc_hw.analysis.datasheet import Datasheet, check, load_datasheet
-from mtc_hw.calibrate import apply, load_record
 from mtc_hw.calibration.chip_row import CalibratedChip
 from mtc_hw.calibration.judged import Judged, judged
-from mtc_hw.calibration.study import CalibrationStudy, plan_digest
+from mtc_hw.calibration.plan import Plan, RefitStep, load_plan
+from mtc_hw.calibration.purpose import Lesson, Purpose
+from mtc_hw.calibration.result import apply, load_result
+from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.calibration.study_run import KEPT, Finished, run_study
 from mtc_hw.calibration.used_codes import TRIMS, code_limits
-from mtc_hw.calibration_plan import load_plan
 from mtc_hw.calibration_plots import Codes
 from mtc_hw.calibration_report import CalibrationPage, write_calibration_report
 from mtc_hw.courses import neuron_course, task_course
@@ -38,7 +39,8 @@ class CalibrationOptions:
     """How chips are calibrated."""
 
     plan: str = "dc"  # a shipped plan's name, or a file
-    noise: float = 0.0  # of each measured value, relative, standard deviation
+    noise: float = 0.0  # standard deviation, over full scale
+    refit: int | None = None  # samples of the readout's refit, 0: none; None: as the plan says
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +98,32 @@ def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
     return provenance(study.chips) | {
         "design_digest": study.design.digest,
         "plan": study.plan.name,
-        "plan_digest": plan_digest(study.plan),
-        "target_digest": study.target.digest(),
+        "plan_digest": study.plan.digest(),
+        "target_digest": study.purpose.spec.digest(),
         "noise": study.noise,
         "trim_bits": study.design.trim.current.bits,
         "study_digest": study.key,
     }
+
+
+def planned(options: CalibrationOptions) -> Plan:
+    """The plan with the readout's refit that is asked for. Raises DataError."""
+    plan = load_plan(options.plan)
+    if options.refit is None:
+        return plan
+    others = tuple(step for step in plan.steps if not isinstance(step, RefitStep))
+    own = (plan.refit or RefitStep(method="refit")).model_copy(update={"samples": options.refit})
+    return plan.model_copy(update={"steps": (*others, own) if options.refit else others})
+
+
+def purpose_of(source: Source, design: MappedDesign) -> Purpose:
+    """What the source's chips are to do."""
+    spec = spec_of(source)
+    if source.neuron is not None:
+        neuron = source.neuron
+        return Purpose(spec, neuron_course(neuron), neuron.stimulus, neuron.initial)
+    parts = task_parts(design)
+    return Purpose(spec, task_course(spec, parts), lesson=Lesson(parts.train.inputs[:, None], parts.train.targets))
 
 
 def calibration_study(
@@ -113,16 +135,16 @@ def calibration_study(
     """
     drawn = study_of(source, dataclasses.replace(chips, trim="none"), engine.workers)
     ideal = dataclasses.replace(drawn, variation=Variation("none"), bank=None)
-    plan, target = load_plan(options.plan), spec_of(source)
-    course = neuron_course(source.neuron) if source.neuron else task_course(target, task_parts(drawn.design))
-    first = CalibrationStudy(ideal, drawn.design, target, course, plan)
+    plan, purpose = planned(options), purpose_of(source, drawn.design)
+    first = CalibrationStudy(ideal, drawn.design, purpose, plan)
     found = run_study(first, dataclasses.replace(engine, samples=1, only=None), out / NOMINAL, usual(ideal, 0.0))
     nominal = found.rows[0]
-    design = apply(load_record(out / NOMINAL / nominal.record), drawn.design)
+    result = load_result(out / NOMINAL / nominal.record)
+    design = apply(result, drawn.design, trained_readout=True)
     with_codes = dataclasses.replace(drawn.places[0], design=design)
     return (
         CalibrationStudy(
-            dataclasses.replace(drawn, places=(with_codes,)), drawn.design, target, course, plan, options.noise
+            dataclasses.replace(drawn, places=(with_codes,)), drawn.design, purpose, plan, options.noise
         ),
         nominal,
     )

@@ -51,6 +51,7 @@ def design_of(
     corner: str = "tt",
     supply: float | None = None,
     temperature: float | None = None,
+    trim_bits: int | None = 6,
 ) -> MappedDesign:
     """The design that was given, or the mapping of the network or neuron that was.
 
@@ -62,7 +63,7 @@ def design_of(
     if design is None:
         chosen = unit_sized(load_technology(technology, corner, supply, temperature), size.width, size.length)
         cells = cells_for(chosen, size.width, size.length)
-        design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits))
+        design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits, trim_bits=trim_bits))
     chip = design if seed is None else perturb(design, seed, sample)
     return chip if record is None else apply(load_record(record), chip)
 

@@ -69,11 +69,12 @@ class ChipsOptions:
     precision: Precision = "float64"
     keep_waveforms: bool = False
     refit: int = 0  # samples of the training part on which every chip of a network gets its own readout
+    trim_bits: int = 6  # of the trim converters, sign included
 
 
 def study_of(source: Source, options: ChipsOptions, workers: Workers, shown: bool = False) -> Study:
     """Maps, trims and moves the source to its conditions. Raises DataError for what cannot be studied."""
-    design = design_of(source, options.bits, options.technology, options.size)
+    design = design_of(source, options.bits, options.technology, options.size, trim_bits=options.trim_bits)
     subject = _subject(source, design, options)
     if options.trim == "nominal" and options.tier in TRIMMED and source.design is None:
         design = _trimmed(source, design, workers, shown)

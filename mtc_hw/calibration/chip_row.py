@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from mtc_hw.calibration.result import Result
 from mtc_hw.montecarlo.row import ChipRow, Kept
 from mtc_hw.montecarlo.table import SCHEMA as CHIPS
 from mtc_hw.montecarlo.table import columns
@@ -95,5 +96,5 @@ class Calibrated:
     """A chip and its row; a free neuron's spikes `before` and `after`, tau_m, and the codes by kind of converter."""
 
     row: CalibratedChip
-    record: Any = None  # None where the worker died
+    result: Result | None = None  # None where the worker died
     kept: Kept | None = None

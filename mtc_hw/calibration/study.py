@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
-from mtc_hw.calibration_plan import Plan
-from mtc_hw.course import Course
+from mtc_hw.calibration.plan import Plan
+from mtc_hw.calibration.purpose import Purpose
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.montecarlo.study import Study
-from mtc_hw.spec import ModelSpec
 
 FORMAT = 1  # of results: another number, and every chip is calibrated anew
 LANES = 64
@@ -26,8 +26,7 @@ class CalibrationStudy:
 
     chips: Study  # which they are and what they do; their one place has the design with the nominal chip's codes
     design: MappedDesign  # with the codes that the mapping gave, without deviations
-    target: ModelSpec
-    course: Course  # of the target
+    purpose: Purpose
     plan: Plan
     noise: float = 0.0  # of each measured value, relative, standard deviation
 
@@ -40,16 +39,12 @@ class CalibrationStudy:
     @cached_property
     def key(self) -> str:
         """SHA-256, hexadecimal: with a sample's number the address of its result."""
-        course = hashlib.sha256()
-        for values in (self.course.voltage, self.course.filtered, self.course.inputs):
-            course.update(values.tobytes())
         said = {
             "format": FORMAT,
             "chips": self.chips.digest,
             "design": self.design.digest,
-            "target": self.target.digest(),
-            "course": course.hexdigest(),
-            "plan": plan_digest(self.plan),
+            "purpose": _purpose_digest(self.purpose),
+            "plan": self.plan.digest(),
             "noise": self.noise,
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
@@ -62,13 +57,27 @@ class CalibrationStudy:
         """The same with the codes of the mapping."""
         return dataclasses.replace(self.design, deviations=self.before(sample).deviations)
 
+    @property
+    def refits(self) -> bool:
+        """Whether every chip gets a readout of its own."""
+        return self.plan.refit is not None and self.purpose.spec.readout is not None
+
     def blocks(self, samples: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        """Samples in the portions that a worker takes: in ngspice a chip each."""
-        size = max(1, LANES // self.design.count) if self.chips.compiled else 1
-        for first in range(0, len(samples), size):
-            yield tuple(samples[first : first + size])
+        """Samples in the portions that a worker takes: free neurons of a compiled tier together, others one by one.
+
+        Chips side by side have one low-pass, and one noise. Always the same chips are together, whichever are missing.
+        """
+        together = self.chips.compiled and not len(self.design.readout_offset) and not self.noise
+        size = max(1, LANES // self.design.count) if together else 1
+        for _, group in groupby(samples, key=lambda sample: sample // size):
+            yield tuple(group)
 
 
-def plan_digest(plan: Plan) -> str:
-    """SHA-256, hexadecimal."""
-    return hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
+def _purpose_digest(purpose: Purpose) -> str:
+    course, lesson = purpose.course, purpose.lesson
+    digest = hashlib.sha256(f"{purpose.spec.digest()} {purpose.stimulus} {purpose.initial}".encode())
+    for values in (course.voltage, course.filtered, course.inputs):
+        digest.update(values.tobytes())
+    if lesson is not None:
+        digest.update(lesson.inputs.tobytes() + lesson.targets.tobytes())
+    return digest.hexdigest()

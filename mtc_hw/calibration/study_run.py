@@ -1,6 +1,7 @@
 """Calibrates a study's chips: those that its folder lacks, in workers; then the table."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from mtc_hw.analysis.datasheet import Datasheet
 from mtc_hw.calibration.block import calibrate_block
 from mtc_hw.calibration.chip_row import SCHEMA, Calibrated, CalibratedChip
+from mtc_hw.calibration.result import save_result
 from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.errors import DataError
 from mtc_hw.montecarlo.engine import MOST, EngineOptions, good
@@ -90,8 +92,10 @@ def _lost(study: CalibrationStudy, block: Sequence[int], loss: Loss) -> list[Cal
 
 def _stored(study: CalibrationStudy, folder: Path, chip: Calibrated) -> Calibrated:
     """The chip with its record in a file, which stands before the ledger says so."""
-    if chip.record is None:
+    if chip.result is None:
         return chip
     path = Path(RECORDS, f"chip-{chip.row.sample}-{study.key[:8]}.json")
-    save_whole(chip.record, folder / path)
+    part = folder / path.with_suffix(".part")
+    save_result(chip.result, part)
+    os.replace(part, folder / path)
     return dataclasses.replace(chip, row=dataclasses.replace(chip.row, record=str(path)))

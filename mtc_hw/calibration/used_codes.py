@@ -32,13 +32,3 @@ def code_limits(design: MappedDesign) -> dict[str, tuple[float, float]]:
         "offset": trim.offset.limits,
         "readout": design.readout_dac.limits,
     }
-
-
-def at_bounds(design: MappedDesign) -> int:
-    """How many trims ended at the first or the last code."""
-    codes, limits = used_codes(design), code_limits(design)
-    return sum(
-        int(((codes[kind] <= limits[kind][0]) | (codes[kind] >= limits[kind][1])).sum())
-        for kind in TRIMS
-        if kind in codes
-    )
