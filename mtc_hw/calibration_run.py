@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from mtc_hw.analysis.datasheet import Datasheet, check, load_datasheet
+from mtc_hw.calibration.block import calibrated
 from mtc_hw.calibration.chip_row import CalibratedChip
 from mtc_hw.calibration.judged import Judged, judged
 from mtc_hw.calibration.plan import Plan, RefitStep, load_plan
 from mtc_hw.calibration.purpose import Lesson, Purpose
-from mtc_hw.calibration.result import apply, load_result
+from mtc_hw.calibration.result import Result, apply, load_result, save_result
 from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.calibration.study_run import KEPT, Finished, run_study
 from mtc_hw.calibration.used_codes import TRIMS, code_limits
@@ -25,9 +26,11 @@ from mtc_hw.exports import spec_of, task_parts
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.montecarlo.engine import EngineOptions
-from mtc_hw.montecarlo.study import FreeNeuron, Study
+from mtc_hw.montecarlo.study import FreeNeuron
 from mtc_hw.montecarlo.table import SCHEMA
 from mtc_hw.montecarlo_run import RESULT, ChipsOptions, provenance, shown, study_of, usual
+from mtc_hw.simulate.pool import Workers, open_workers
+from mtc_hw.simulate.progress import watched
 from mtc_hw.sources import Source
 
 NOMINAL = "nominal"
@@ -124,6 +127,66 @@ def purpose_of(source: Source, design: MappedDesign) -> Purpose:
         return Purpose(spec, neuron_course(neuron), neuron.stimulus, neuron.initial)
     parts = task_parts(design)
     return Purpose(spec, task_course(spec, parts), lesson=Lesson(parts.train.inputs[:, None], parts.train.targets))
+
+
+@dataclass(frozen=True, eq=False)
+class OneChip:
+    """One chip's calibration and its file."""
+
+    result: Result
+    record: Path
+    seed: int
+    sample: int
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.result
+        told = [value if np.isfinite(value) else None for value in found.residual.tolist()]
+        known = [value for value in told if value is not None]
+        return {
+            "record": str(self.record),
+            "neurons": found.success.size,
+            "calibrated": int(found.success.sum()),
+            "succeeded": found.succeeded,
+            "reasons": {str(neuron): reason for neuron, reason in enumerate(found.reason) if reason},
+            "readout_reason": found.readout_reason,
+            "bounds": {str(neuron): list(own) for neuron, own in enumerate(found.bounds) if own},
+            "residual": float(np.median(known)) if known else None,
+            "residuals": told,
+            "measurements": found.measurements.tolist(),
+            "design_digest": found.identity.design,
+            "plan_digest": found.plan_digest,
+            "seed": self.seed,
+            "sample": self.sample,
+        }
+
+    def summary(self) -> str:
+        told = self.to_json()
+        text = f"{told['calibrated']} of {told['neurons']} neurons on target"
+        if told["residual"] is not None:
+            text += f", median error {told['residual']:.3g} I_u"
+        lost = [f"neuron {neuron}: {reason}" for neuron, reason in told["reasons"].items()]
+        lost += [f"readout: {told['readout_reason']}"] if told["readout_reason"] else []
+        return "\n  ".join(
+            [f"{text}, at most {max(told['measurements']):g} measurements; record {self.record}", *lost]
+        )
+
+
+def calibrate_one(
+    source: Source,
+    chips: ChipsOptions,
+    options: CalibrationOptions,
+    sample: int,
+    workers: Workers,
+    out: Path,
+    bar: bool = False,
+) -> OneChip:
+    """Calibrates one virtual chip, decks in parallel, and saves the result. Raises DataError."""
+    drawn = study_of(source, dataclasses.replace(chips, trim="none"), workers)
+    study = CalibrationStudy(drawn, drawn.design, purpose_of(source, drawn.design), planned(options), options.noise)
+    with open_workers(workers) as opened:
+        [result] = calibrated(study, [sample], watched(opened, "decks", bar))
+    save_result(result, out)
+    return OneChip(result, out, chips.seed, sample)
 
 
 def calibration_study(

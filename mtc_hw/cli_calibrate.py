@@ -21,7 +21,7 @@ TrimBits = Annotated[
 ]
 Noise = Annotated[float, typer.Option(help="Of each measured value: standard deviation over full scale.")]
 Refit = Annotated[
-    int, typer.Option(min=0, help="Samples on which each network chip's readout is refitted; 0: it is not.")
+    int | None, typer.Option(min=0, help="Samples of a readout's refit, in place of the plan's; 0: no refit.")
 ]
 
 
@@ -40,7 +40,7 @@ def calibrate(
     bits_of_trims: TrimBits = 6,
     local: Draws = "pelgrom",
     noise: Noise = 0.0,
-    refit: Refit = 0,
+    refit: Refit = None,
     duration: RunTime = None,
     datasheet: Sheet = None,
     threshold: Threshold = 0.9,

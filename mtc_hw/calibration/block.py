@@ -47,7 +47,7 @@ def calibrate_block(study: CalibrationStudy, samples: Sequence[int], run: Runner
     found = []
     for sample, one, result, chip, other in zip(samples, seen_before, results, after, seen_after, strict=True):
         spent = {"calibrating": calibrating / len(samples), "seconds": share}
-        row = CalibratedChip(sample, one.row, other.row, **told(result, chip), **spent)
+        row = CalibratedChip(sample, one.row, other.row, **told(result, chip) | spent)
         found.append(Calibrated(row, result, _kept(one, other, chip)))
     return found
 

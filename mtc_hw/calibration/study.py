@@ -65,7 +65,7 @@ class CalibrationStudy:
     def blocks(self, samples: Sequence[int]) -> Iterator[tuple[int, ...]]:
         """Samples in the portions that a worker takes: free neurons of a compiled tier together, others one by one.
 
-        Chips side by side have one low-pass, and one noise. Always the same chips are together, whichever are missing.
+        Chips side by side have one low-pass and one noise. The same chips are together, whichever are missing.
         """
         together = self.chips.compiled and not len(self.design.readout_offset) and not self.noise
         size = max(1, LANES // self.design.count) if together else 1
