@@ -181,27 +181,46 @@ def _cards(found: Judged) -> list[Card]:
     states: list[State] = list(found.tables)
     names = {states[0]: "Yield before", states[-1]: STATES[states[-1]].replace("calibrated", "Yield after")}
     cards = [Card(name, *rate_texts(found.yields[state])) for state, name in names.items()]
-    name = "r2" if "r2" in found.quantities else "isi_mean"
-    before, after = (found.spread(state, name) for state in (states[0], states[-1]))
-    if after is not None and name == "r2":
-        note = f"5th percentile {after.low:.4f}" + ("" if before is None else f"; before: median {before.median:.4f}")
-        cards.append(Card("R², median", f"{after.median:.4f}", note))
-    elif after is not None and after.sd is not None:
-        note = f"of a mean of {after.mean:.4g} tau_m"
-        if before is not None and before.sd is not None:
-            note += f"; before: {100.0 * before.sd / before.mean:.2g} %"
-        cards.append(Card("ISI, standard deviation", f"{100.0 * after.sd / after.mean:.2g} %", note))
+    cards += _spread_cards(found, states[0], states[-1])
     measured = [row.measurements for row in found.rows if row.measurements is not None]
     if measured:
         cards.append(Card("Measurements a neuron", f"{max(measured):g}", "of the neuron that took the most"))
     seconds = [row.calibrating for row in found.rows if row.ok]
     if seconds:
-        whole = duration(float(np.median([row.seconds for row in found.rows if row.ok])))
-        cards.append(Card("Calibration, median chip", duration(float(np.median(seconds))), f"{whole} with its runs"))
+        whole = _seconds([row.seconds for row in found.rows if row.ok])
+        cards.append(Card("Calibration, median chip", _seconds(seconds), f"{whole} with its runs"))
     knobs, bounded = (sum(getattr(row, name) for row in found.rows) for name in ("knobs", "at_bounds"))
     if knobs:
         cards.append(Card("Converters at a bound", f"{100.0 * bounded / knobs:.2g} %", f"{bounded} of {knobs}"))
     return cards
+
+
+def _spread_cards(found: Judged, first: State, last: State) -> list[Card]:
+    """Of a network its R2, of a neuron how far its intervals are spread; of one that bursts those within bursts."""
+    regimes = Counter(row.after.regime for row in found.rows)
+    name = (
+        "r2"
+        if "r2" in found.quantities
+        else "intra_interval"
+        if regimes.most_common(1)[0][0] == "bursting"
+        else "isi_mean"
+    )
+    before, after = (found.spread(state, name) for state in (first, last))
+    if after is None or after.sd is None:
+        return []
+    if name == "r2":
+        note = f"5th percentile {after.low:.4f}" + ("" if before is None else f"; before: median {before.median:.4f}")
+        return [Card("R², median", f"{after.median:.4f}", note)]
+    note = f"of a mean of {after.mean:.4g} tau_m"
+    if before is not None and before.sd is not None:
+        note += f"; before: {100.0 * before.sd / before.mean:.2g} %"
+    label = "ISI within bursts, sd" if name == "intra_interval" else "ISI, standard deviation"
+    return [Card(label, f"{100.0 * after.sd / after.mean:.2g} %", note)]
+
+
+def _seconds(values: Sequence[float]) -> str:
+    middle = float(np.median(values))
+    return f"{middle:.2g} s" if middle < 1.0 else duration(middle)
 
 
 def _quantity_rows(found: Judged) -> list[tuple[str, list[list[str]]]]:
