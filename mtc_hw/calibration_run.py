@@ -14,15 +14,13 @@ from mtc_hw.calibration.block import calibrated
 from mtc_hw.calibration.chip_row import CalibratedChip
 from mtc_hw.calibration.judged import Judged, judged
 from mtc_hw.calibration.plan import Plan, RefitStep, load_plan
-from mtc_hw.calibration.purpose import Lesson, Purpose
 from mtc_hw.calibration.result import Result, apply, load_result, save_result
 from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.calibration.study_run import KEPT, Finished, run_study
 from mtc_hw.calibration.used_codes import TRIMS, code_limits
 from mtc_hw.calibration_plots import Codes
 from mtc_hw.calibration_report import CalibrationPage, write_calibration_report
-from mtc_hw.courses import neuron_course, task_course
-from mtc_hw.exports import spec_of, task_parts
+from mtc_hw.exports import purpose_of
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.montecarlo.engine import EngineOptions
@@ -117,16 +115,6 @@ def planned(options: CalibrationOptions) -> Plan:
     others = tuple(step for step in plan.steps if not isinstance(step, RefitStep))
     own = (plan.refit or RefitStep(method="refit")).model_copy(update={"samples": options.refit})
     return plan.model_copy(update={"steps": (*others, own) if options.refit else others})
-
-
-def purpose_of(source: Source, design: MappedDesign) -> Purpose:
-    """What the source's chips are to do."""
-    spec = spec_of(source)
-    if source.neuron is not None:
-        neuron = source.neuron
-        return Purpose(spec, neuron_course(neuron), neuron.stimulus, neuron.initial)
-    parts = task_parts(design)
-    return Purpose(spec, task_course(spec, parts), lesson=Lesson(parts.train.inputs[:, None], parts.train.targets))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from mtc_hw.analysis.compare import Comparison, compare_traces
+from mtc_hw.calibration.purpose import Lesson, Purpose
 from mtc_hw.calibration.result import apply, load_result
 from mtc_hw.characterise import cells_for
+from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.errors import DataError
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
@@ -33,7 +35,6 @@ from mtc_hw.sources import Source
 from mtc_hw.spec import Array, ModelSpec, Trace
 
 BURN_IN = 250  # samples of a network's input that only bring it into step
-REFIT = 3000  # samples of a readout refit
 
 
 def design_of(
@@ -72,6 +73,16 @@ def spec_of(source: Source) -> ModelSpec:
         return source.spec
     assert source.design is not None
     return as_spec(dataclasses.replace(source.design, deviations=None))
+
+
+def purpose_of(source: Source, design: MappedDesign) -> Purpose:
+    """What the source's chips are to do."""
+    spec = spec_of(source)
+    if source.neuron is not None:
+        neuron = source.neuron
+        return Purpose(spec, neuron_course(neuron), neuron.stimulus, neuron.initial)
+    parts = task_parts(design)
+    return Purpose(spec, task_course(spec, parts), lesson=Lesson(parts.train.inputs[:, None], parts.train.targets))
 
 
 def decks_of(
