@@ -58,7 +58,9 @@ def _run_missing(
 ) -> int:
     if not options.resume or options.retry_failed:
         ledger.forget(study.key, failed_only=options.resume)
-    missing = [k for k in ledger.missing(study.key, options.samples, waveforms=True) if options.wants(k)]
+    lost = set(ledger.missing(study.key, options.samples, waveforms=True))
+    lost |= {row.sample for row in ledger.rows(study.key, options.samples) if _gone(row, ledger.folder)}
+    missing = [sample for sample in sorted(lost) if options.wants(sample)]
     if not missing:
         return 0
     tally = Tally(options.chips, options.chips - len(missing))
@@ -69,6 +71,11 @@ def _run_missing(
                 tally.add(not each.row.ok, good(sheet, each.row.after))
             watcher.show()
     return len(missing)
+
+
+def _gone(row: CalibratedChip, folder: Path) -> bool:
+    """Whether the file with its codes is missing."""
+    return bool(row.record) and not (folder / row.record).is_file()
 
 
 def _calibrated(study: CalibrationStudy, pool: Pool, samples: Sequence[int]) -> Iterator[list[Calibrated]]:
