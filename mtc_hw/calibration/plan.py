@@ -121,6 +121,12 @@ class Plan(_Strict):
     def refit(self) -> RefitStep | None:
         return next((each for each in self.steps if isinstance(each, RefitStep)), None)
 
+    def with_refit(self, samples: int) -> Self:
+        """The plan with a refit of the readout on so many samples; 0: without one."""
+        others = tuple(each for each in self.steps if not isinstance(each, RefitStep))
+        own = (self.refit or RefitStep(method="refit")).model_copy(update={"samples": samples})
+        return self.model_copy(update={"steps": (*others, own) if samples else others})
+
     def digest(self) -> str:
         """SHA-256 of everything in it, hexadecimal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
