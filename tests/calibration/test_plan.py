@@ -52,7 +52,10 @@ def test_knobs_are_all_there_are_unless_told():
             'name = "x"\n' + CHECK + "curves = { sweep = [1.0, -1.0] }",
             r"steps\.0\.check\.curves\.sweep is \[1\.0, -1\.0\]: Value error, the second value must be the larger",
         ),
-        ('name = "x"\n' + CHECK + "curves = { sweep = [-4.5, inf] }", r"steps\.0\.check\.curves\.sweep\.1 is inf: .*"),
+        (
+            'name = "x"\n' + CHECK + "curves = { sweep = [-4.5, inf] }",
+            r"steps\.0\.check\.curves\.sweep\.1 is inf: .*",
+        ),
         (
             'name = "x"\n' + CHECK + "curves = { sweep = [-1.0, 0.2] }",
             r"steps\.0\.check\.curves is .*Value error, the sweep must hold 5 steps of 0\.25",
