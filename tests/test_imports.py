@@ -62,6 +62,7 @@ LAYERS = [
         "training",
         "pipeline",
         "doctor",
+        "codesign",
     ],
     [
         "cli_options",

@@ -71,8 +71,12 @@ class Series:
         return self.split.task.sample * self.split.task.time_unit
 
     def batch(self, o: TrainOptions, generator: torch.Generator) -> Batch:
-        kept = range(o.burn_in, o.window + 1, o.every)
-        return windows(self.split.train, o.batch, o.window, kept, generator)
+        return windows(self.split.train, o.batch, o.window, counted(o), generator)
+
+
+def counted(o: TrainOptions) -> range:
+    """The samples of a window that count."""
+    return range(o.burn_in, o.window + 1, o.every)
 
 
 def train(
@@ -155,7 +159,7 @@ def final_readout(network: Network, examples: Examples, o: TrainOptions, generat
             targets = torch.from_numpy(examples.targets).float()[list(everything)]
             seen = network.observe(inputs, everything)
         else:
-            batch = windows(examples, MANY, o.window, range(o.burn_in, o.window + 1, o.every), generator)
+            batch = windows(examples, MANY, o.window, counted(o), generator)
             targets = batch.targets
             seen = network.observe(batch.inputs, batch.kept, Chips(chips.spread, MANY, generator))
     x = seen.features.flatten(0, 1)
