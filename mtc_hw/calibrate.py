@@ -19,7 +19,7 @@ from mtc_hw.instrument import PREDICTIONS, Bench, Measure, Observables
 from mtc_hw.spec import Array, ModelSpec, Readout
 from mtc_hw.trims import match, with_currents
 
-FORMAT, VERSION = "mtc_hw calibration", 2
+FORMAT, VERSION = "mtc_hw calibration", 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +28,10 @@ class CalibrationRecord:
 
     plan: str
     design: str  # digest of the design that was calibrated, codes and nominal devices
-    bias_code: Array  # (8, N)
-    reference_code: Array  # (5, N)
-    offset_code: Array  # (N,)
-    input_code: Array  # (N, inputs)
+    bias_trim: Array  # (8, N)
+    reference_trim: Array  # (5, N)
+    offset_trim: Array  # (N,)
+    input_trim: Array  # (N, inputs)
     residual: Array  # (N,) rms error of the neuron's current along the model's course, unit currents
     calibrated: Array  # (N,) 1 where the neuron could be measured and trimmed
     readout_code: Array  # (outputs, N)
@@ -65,10 +65,10 @@ def calibrate(
     return CalibrationRecord(
         plan=plan.name,
         design=nominal.digest,
-        bias_code=codes.bias_code,
-        reference_code=codes.reference_code,
-        offset_code=codes.offset_code,
-        input_code=codes.input_code,
+        bias_trim=codes.bias_trim,
+        reference_trim=codes.reference_trim,
+        offset_trim=codes.offset_trim,
+        input_trim=codes.input_trim,
         residual=field_error(codes, target, seen, course, measurable),
         calibrated=measurable.astype(np.float64),
         readout_code=codes.readout_code,
@@ -103,10 +103,10 @@ def apply(record: CalibrationRecord, design: MappedDesign) -> MappedDesign:
         )
     return dataclasses.replace(
         design,
-        bias_code=record.bias_code,
-        reference_code=record.reference_code,
-        offset_code=record.offset_code,
-        input_code=record.input_code,
+        bias_trim=record.bias_trim,
+        reference_trim=record.reference_trim,
+        offset_trim=record.offset_trim,
+        input_trim=record.input_trim,
         readout_code=record.readout_code,
         readout_offset=record.readout_offset,
         readout_dac=dataclasses.replace(design.readout_dac, lsb=record.readout_lsb),

@@ -4,6 +4,7 @@ Matched one by one, a chip's transconductors still miss what the model does not 
 error, a follower's gain just below one. Their sum is measured, so the codes can make up for it where it counts.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -124,9 +125,7 @@ def _wanted_current(neuron: _Neuron) -> Array:
 def _current(neuron: _Neuron, shifts: Array) -> Array:
     """What the chip's transconductors send into v along the course, unit currents."""
     design = neuron.design
-    total = np.full_like(
-        neuron.voltage, design.offset_dac.decode(design.offset_code)[neuron.index] / design.scale.amp
-    )
+    total = np.full_like(neuron.voltage, design.offset_current()[neuron.index] / design.scale.amp)
     for row, table in neuron.tables.items():
         if not LEAK < row < len(BRANCHES):
             total += table.ev(neuron.senses(row, shifts), neuron.voltage)
@@ -168,19 +167,26 @@ def _knobs(neuron: _Neuron, shifts: Array, plan: FieldTrim, wanted: Currents) ->
         sensed = neuron.senses(row, shifts)
         current = table.ev(sensed, neuron.voltage)
         if row >= len(BRANCHES):
-            at, dac, array = (i, row - len(BRANCHES)), design.input_dac, wanted.inputs
+            at, array = (i, row - len(BRANCHES)), wanted.inputs
+            main = float(design.input_dac.decode(design.input_code)[at])
         else:
-            at, dac, array = (row, i), design.dac(row), wanted.bias
+            at, array = (row, i), wanted.bias
+            main = float(design.dac(row).decode(design.bias_code[row])[i])
         value = float(array[at])
+        dac = dataclasses.replace(design.trim.current, base=main, lsb=abs(main) * design.trim.current.lsb)
         knobs.append(Knob(value, value, current, plan.bias, dac, _writer(array, at)))
         if row <= LEAK:
             slope = -table.ev(sensed, neuron.voltage, dx=1)
             volt, volts = design.scale.volt, wanted.reference
             own = float(volts[row, i])
-            knobs.append(Knob(own, volt, slope, plan.reference, design.reference_dac, _writer(volts, (row, i))))
+            base = float(design.reference_dac.decode(design.reference_code)[row, i])
+            dac = dataclasses.replace(design.trim.reference, base=base)
+            knobs.append(Knob(own, volt, slope, plan.reference, dac, _writer(volts, (row, i))))
     ones, amperes = np.ones_like(neuron.voltage), wanted.offset
     write = _writer(amperes, (i,))
-    knobs.append(Knob(float(amperes[i]), design.scale.amp, ones, plan.constant, design.offset_dac, write))
+    base = float(design.offset_dac.decode(design.offset_code)[i])
+    dac = dataclasses.replace(design.trim.offset, base=base)
+    knobs.append(Knob(float(amperes[i]), design.scale.amp, ones, plan.constant, dac, write))
     return knobs
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from mtc_hw.calibration_plan import Plan
-from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, load_capacitance
+from mtc_hw.hardware.design import LEAK, MappedDesign, load_capacitance
 from mtc_hw.instrument import Observables
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, ModelSpec
 
@@ -30,9 +30,9 @@ class Currents:
     def of(design: MappedDesign) -> "Currents":
         return Currents(
             design.bias(),
-            design.reference_dac.decode(design.reference_code),
-            design.offset_dac.decode(design.offset_code),
-            design.input_dac.decode(design.input_code),
+            design.references(),
+            design.offset_current(),
+            design.input_current(),
             design.readout_dac.decode(design.readout_code),
         )
 
@@ -139,12 +139,19 @@ def _guess(x: Array, current: Array) -> list[float]:
 
 def with_currents(design: MappedDesign, wanted: Currents) -> MappedDesign:
     """The design with the codes nearest to the wanted values."""
-    rows = [design.dac(branch).nearest(wanted.bias[branch]) for branch in range(len(BRANCHES))]
+    main = dataclasses.replace(
+        design,
+        **{
+            name: np.zeros_like(getattr(design, name))
+            for name in ("bias_trim", "reference_trim", "input_trim", "offset_trim")
+        },
+    )
+    trim, bias, inputs = design.trim, main.bias(), main.input_current()
     return dataclasses.replace(
         design,
-        bias_code=np.where(design.present, np.array(rows), 0.0),
-        reference_code=design.reference_dac.nearest(wanted.reference),
-        offset_code=design.offset_dac.nearest(wanted.offset),
-        input_code=design.input_dac.nearest(wanted.inputs),
+        bias_trim=trim.current.nearest(wanted.bias / np.where(bias > 0.0, bias, 1.0) - (bias > 0.0)),
+        reference_trim=trim.reference.nearest(wanted.reference - main.references()),
+        offset_trim=trim.offset.nearest(wanted.offset - main.offset_current()),
+        input_trim=trim.current.nearest(wanted.inputs / np.where(inputs != 0.0, inputs, 1.0) - (inputs != 0.0)),
         readout_code=design.readout_dac.nearest(wanted.synapses),
     )

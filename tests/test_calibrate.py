@@ -201,11 +201,11 @@ def test_a_neuron_that_cannot_be_measured_keeps_its_codes(mapped, network, runne
     record = calibrate(design, network, instrument, DC, standing(design))
     assert instrument.calls == 4
     assert record.calibrated.tolist() == [0.0, 1.0, 1.0, 1.0]
-    for name in ("bias_code", "reference_code", "readout_code"):
+    for name in ("bias_trim", "reference_trim", "readout_code"):
         assert np.array_equal(getattr(record, name)[:, 0], getattr(design, name)[:, 0])
         assert not np.array_equal(getattr(record, name)[:, 1:], getattr(design, name)[:, 1:])
-    assert record.offset_code[0] == design.offset_code[0]
-    assert np.array_equal(record.input_code[0], design.input_code[0])
+    assert record.offset_trim[0] == 0.0
+    assert np.array_equal(record.input_trim[0], design.input_trim[0])
     assert np.isnan(record.residual[0]) and np.isfinite(record.residual[1:]).all()
 
 
@@ -259,8 +259,8 @@ def test_an_element_too_weak_for_a_code_stays_off(mapped, runner, level):
     design = mapped(spec, bits=8)
     assert design.present[2, 0] and design.bias_code[2, 0] == 0.0
     record = calibrated(design, spec, design, level, DC, runner, standing(design))
-    assert record.bias_code[2, 0] == 0.0
-    assert np.isfinite(record.bias_code).all() and np.isfinite(record.reference_code).all()
+    assert record.bias_trim[2, 0] == 0.0
+    assert np.isfinite(record.bias_trim).all() and np.isfinite(record.reference_trim).all()
 
 
 @pytest.fixture
@@ -317,10 +317,10 @@ def test_a_record_of_another_design_is_refused(mapped, network, record):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda d: d | {"version": 7}, "holds mtc_hw calibration 7, expected mtc_hw calibration 2; calibrate again"),
+        (lambda d: d | {"version": 7}, "holds mtc_hw calibration 7, expected mtc_hw calibration 3; calibrate again"),
         (
             lambda d: d | {"format": "mtc_hw design"},
-            "holds mtc_hw design 2, expected mtc_hw calibration 2; calibrate again",
+            "holds mtc_hw design 3, expected mtc_hw calibration 3; calibrate again",
         ),
         (lambda d: {}, "holds no mtc_hw calibration: 'format'; calibrate again"),
         (lambda d: [], "holds no mtc_hw calibration: list indices .*; calibrate again"),

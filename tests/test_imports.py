@@ -37,7 +37,7 @@ LAYERS = [
     ["simulate"],
     ["analysis"],
     ["sources", "card_bench", "freeze", "pdk_statistics"],
-    ["characterise", "converters", "instrument", "trims", "field_trim", "calibrate", "montecarlo"],
+    ["characterise", "converters", "instrument", "trims", "field_trim", "calibrate", "calibration", "montecarlo"],
     ["findings", "findings_file", "exemplars", "plots", "verdict", "report"],
     [
         "model",

@@ -28,7 +28,7 @@ def matched(mapped, network, runner, request):
 def standing(design) -> Course:
     n = design.count
     held = np.zeros((POINTS, n))
-    return Course(held, np.stack([held] * 3), np.zeros((POINTS, design.input_code.shape[1], n)))
+    return Course(held, np.stack([held] * 3), np.zeros((POINTS, design.input_trim.shape[1], n)))
 
 
 def test_elements_leak_and_filters_get_the_model_s_values_back(matched):
@@ -72,7 +72,7 @@ def test_synapses_without_offset_get_exactly_their_weights_back(mapped, network,
 
 def test_inputs_and_offsets_wait_for_the_whole_current(matched):
     _, chip, trimmed = matched
-    for name in ("input_code", "offset_code"):
+    for name in ("input_trim", "offset_trim"):
         assert np.array_equal(getattr(trimmed, name), getattr(chip, name))
 
 
@@ -100,7 +100,7 @@ def test_a_neuron_that_was_not_measured_keeps_everything(mapped, network, runner
     chip = perturb(design, 1, 0)
     seen = Bench(chip, "behavioural", PLAN, runner, standing(design))(chip)
     trimmed = with_currents(chip, match(chip, network, seen, PLAN, np.array([True, False, True, True])))
-    for name in ("bias_code", "reference_code", "readout_code"):
+    for name in ("bias_trim", "reference_trim", "readout_code"):
         changed = (getattr(trimmed, name) != getattr(chip, name)).any(axis=0)
         assert not changed[1] and changed[[0, 2]].all(), name
     assert trimmed.present[LEAK].all()

@@ -1,7 +1,7 @@
 """What a calibration may ask of an instrument, and what it gets: the only things that it knows of a chip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 import numpy as np
@@ -46,7 +46,7 @@ class Firing:
 
     stimulus: Stimulus  # unit currents, on top of the neuron's own constant current
     duration: float  # tau_m
-    initial: Initial = Initial()
+    initial: Initial = field(default_factory=Initial)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +94,17 @@ class Answer:
     prediction: Array  # (samples, outputs) as the readout circuit answers
 
 
-
-
 @dataclass(frozen=True, eq=False)
 class Observables:
     """What was measured; None where it was not asked for. A failed part is NaN and ends nothing."""
 
     curves: Table | None = None
-    spikes: tuple[tuple[Array, ...], ...] = ()  # of each `Request.firing`, each neuron: spike times, tau_m; [nan] failed
-    readout: Array | None = None  # (outputs, S) what the low-passes answer at `PREDICTIONS`, the readout's offset left out
+    spikes: tuple[
+        tuple[Array, ...], ...
+    ] = ()  # of each `Request.firing`, each neuron: spike times, tau_m; [nan] failed
+    readout: Array | None = (
+        None  # (outputs, S) what the low-passes answer at `PREDICTIONS`, the readout's offset left out
+    )
     driven: Answer | None = None
 
 

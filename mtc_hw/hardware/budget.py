@@ -120,6 +120,14 @@ def _bias_converters(design: MappedDesign) -> Iterator[tuple[Dac, Codes]]:
         yield dac, np.abs(signed[signed != 0])
 
 
+def _trim_converters(design: MappedDesign) -> Iterator[tuple[Dac, int]]:
+    """Each kind of trim converter and how many there are: every current, reference and neuron may be trimmed."""
+    currents = int(design.present.sum()) + int((design.input_code != 0).sum())
+    yield design.trim.current, currents
+    yield design.trim.reference, int(design.present[: LEAK + 1].sum())
+    yield design.trim.offset, design.count
+
+
 def magnitude_bits(dac: Dac) -> int | None:
     """Bits of the converter itself, the sign being a matter of wiring; None for an ideal one."""
     return None if dac.bits is None else dac.bits - int(dac.signed)
@@ -133,6 +141,7 @@ def _converter_area(design: MappedDesign, sizes: ConverterSizes) -> float:
     used += [("sign", design.readout_dac, int((design.readout_code != 0).sum()))]
     used += [(kind, design.offset_dac, offsets) for kind in ("bias", "sign")]
     used += [("reference", design.reference_dac, references)]
+    used += [(kind, dac, count) for dac, count in _trim_converters(design) for kind in ("bias", "sign")]
     total = 0.0
     for kind, dac, count in used:
         if (bits := magnitude_bits(dac)) is not None:
@@ -176,7 +185,7 @@ def _powers(design: MappedDesign, activity: Activity) -> tuple[Item, ...]:
     outputs send into the membranes is, on average, what comes from outside, with the sign reversed.
     """
     supply, bias, first = design.technology.supply, design.row_bias(), len(BRANCHES) + design.input_code.shape[1]
-    constant = float(design.offset_dac.decode(design.offset_code).sum())
+    constant = float(design.offset_current().sum())
     branches = supply * (2.0 * float(bias[: len(BRANCHES)].sum()) - activity.input_current - constant)
     inputs = 2.0 * supply * float(bias[len(BRANCHES) : first].sum())
     sent = (row_gain(design) * bias)[first:] * (np.array(activity.synapses) if activity.synapses else 0.0)

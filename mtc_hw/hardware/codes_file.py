@@ -90,11 +90,16 @@ def _neuron_rows(design: MappedDesign, neuron: int) -> dict[Key, Row]:
     for branch in map(int, np.flatnonzero(design.present[:, neuron])):
         kind = "bias" if branch <= LEAK else "filter"
         add(BRANCHES[branch], kind, "bias_code", (branch, neuron), design.dac(branch), "A")
+        add(BRANCHES[branch], f"{kind}_trim", "bias_trim", (branch, neuron), design.trim.current, "1")
         if branch <= LEAK:
             add(BRANCHES[branch], "reference", "reference_code", (branch, neuron), design.reference_dac, "V")
+            at = (branch, neuron)
+            add(BRANCHES[branch], "reference_trim", "reference_trim", at, design.trim.reference, "V")
     for i in range(design.input_code.shape[1]):
         add(f"input_{i}", "input", "input_code", (neuron, i), design.input_dac, "A")
+        add(f"input_{i}", "input_trim", "input_trim", (neuron, i), design.trim.current, "1")
     add("offset", "offset", "offset_code", (neuron,), design.offset_dac, "A")
+    add("offset", "offset_trim", "offset_trim", (neuron,), design.trim.offset, "A")
     for output in range(len(design.readout_offset)):
         add(f"output_{output}", "readout", "readout_code", (output, neuron), design.readout_dac, "A")
     for row, capacitor in enumerate(CAPACITORS):

@@ -86,6 +86,11 @@ def at_temperature(design: MappedDesign, celsius: float, tracking: Tracking) -> 
         input_dac=_scaled(design.input_dac, ratio),
         offset_dac=_scaled(design.offset_dac, ratio),
         readout_dac=_scaled(design.readout_dac, ratio),
+        trim=dataclasses.replace(
+            design.trim,
+            reference=_scaled(design.trim.reference, ratio),
+            offset=_scaled(design.trim.offset, ratio),
+        ),
         readout_unit=design.readout_unit * ratio,
     )
 

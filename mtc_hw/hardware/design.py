@@ -13,6 +13,7 @@ from mtc_hw.hardware.cells import DEVICES, Cell, Cells
 from mtc_hw.hardware.dac import Codes, Dac
 from mtc_hw.hardware.scale import Scale
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.hardware.trim import TRIM_BITS, TrimDacs, trim_value
 from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, AnySynapse, Array, Curve, ModelSpec, Neurons, Readout, Task, frozen
 
 BRANCHES = (*ELEMENTS, "leak", "fast_filter", "slow_filter", "ultraslow_filter")
@@ -43,6 +44,10 @@ class Deviations:
     width: Array  # (rows, 10, N) relative
     common: Array = field(default_factory=lambda: np.empty(0))  # (4, N) by `COMMON`, V and relative; or zeros
     capacitance: Array = field(default_factory=lambda: np.empty(0))  # (N,) ln of the capacitors' factor; or zeros
+    # Relative error of each bit of the trim converters, (TRIM_BITS, rows, N) of currents and (TRIM_BITS, 6, N) of the
+    # five references and of the constant current; or zeros.
+    current_trim: Array = field(default_factory=lambda: np.empty(0))
+    level_trim: Array = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         for name, wanted in self._shapes().items():
@@ -52,7 +57,14 @@ class Deviations:
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         shape, count = self.threshold.shape, self.threshold.shape[-1]
-        return {"threshold": shape, "width": shape, "common": (len(COMMON), count), "capacitance": (count,)}
+        return {
+            "threshold": shape,
+            "width": shape,
+            "common": (len(COMMON), count),
+            "capacitance": (count,),
+            "current_trim": (TRIM_BITS, shape[0], count),
+            "level_trim": (TRIM_BITS, LEAK + 2, count),
+        }
 
     def take(self, index: int) -> "Deviations":
         """Those of the one neuron at `index`."""
@@ -60,7 +72,11 @@ class Deviations:
         return dataclasses.replace(self, **at)
 
 
-LATER = ("common", "capacitance")
+BY_COLUMN = ("present", "bias_code", "reference_code", "capacitor", "readout_code", "bias_trim", "reference_trim")
+BY_LINE = ("input_code", "offset_code", "input_trim", "offset_trim")
+"""Fields of a design whose last axis, or whose first, is the neurons'."""
+
+LATER = ("common", "capacitance", "current_trim", "level_trim")
 """Fields that older files and digests of chips do not have."""
 
 
@@ -90,6 +106,11 @@ class MappedDesign:
     input_dac: Dac  # A of an input transconductor's bias; the sign is which of its inputs hears the signal
     offset_dac: Dac  # A
     readout_dac: Dac  # A of a synapse's bias; the sign is the sum that it sends to
+    trim: TrimDacs
+    bias_trim: Codes  # (8, N), of `bias_code`'s currents; a trim's code is 0 until a calibration turns it
+    reference_trim: Codes  # (5, N)
+    input_trim: Codes  # (N, inputs)
+    offset_trim: Codes  # (N,)
     synapse: AnySynapse
     leak_curve: Curve | None  # what the model assumes of the leak; transistors are what they are
     filter_curve: Curve | None
@@ -130,14 +151,49 @@ class MappedDesign:
         return self.bias_dac if branch <= LEAK else self.filter_dac
 
     def bias(self) -> Array:
-        """Bias currents, A, (8, N); zero where there is no OTA."""
+        """Bias currents, A, (8, N), trims included; zero where there is no OTA."""
         rows = [self.dac(branch).decode(self.bias_code[branch]) for branch in range(len(BRANCHES))]
-        return np.where(self.present, np.array(rows), 0.0)
+        return np.where(self.present, np.array(rows) * (1.0 + self.bias_trims()), 0.0)
+
+    def bias_trims(self) -> Array:
+        """By how much trims change the bias currents, relative, (8, N)."""
+        return trim_value(self.trim.current, self.bias_trim, self._errors("current_trim", 0, len(BRANCHES)))
+
+    def references(self) -> Array:
+        """Voltages of the elements' and the leak's references, V, (5, N), trims included."""
+        return self.reference_dac.decode(self.reference_code) + self.reference_trims()
+
+    def reference_trims(self) -> Array:
+        """What trims add to the references, V, (5, N)."""
+        return trim_value(self.trim.reference, self.reference_trim, self._errors("level_trim", 0, LEAK + 1))
+
+    def offset_current(self) -> Array:
+        """Constant current into each membrane, A, (N,), trims included."""
+        return self.offset_dac.decode(self.offset_code) + self.offset_trims()
+
+    def offset_trims(self) -> Array:
+        """What trims add to the constant current, A, (N,)."""
+        errors = self._errors("level_trim", LEAK + 1, LEAK + 2)
+        return trim_value(self.trim.offset, self.offset_trim, None if errors is None else errors[:, 0])
+
+    def input_current(self) -> Array:
+        """Bias of the input transconductors with their weights' signs, A, (N, inputs), trims included."""
+        return self.input_dac.decode(self.input_code) * (1.0 + self.input_trims())
+
+    def input_trims(self) -> Array:
+        """By how much trims change the input transconductors' currents, relative, (N, inputs)."""
+        first = len(BRANCHES)
+        errors = self._errors("current_trim", first, first + self.input_code.shape[1])
+        turned = None if errors is None else errors.transpose(0, 2, 1)
+        return trim_value(self.trim.current, self.input_trim, turned)
+
+    def _errors(self, name: str, first: int, last: int) -> Array | None:
+        return None if self.deviations is None else np.asarray(getattr(self.deviations, name)[:, first:last])
 
     def row_bias(self) -> Array:
         """Bias currents of every row, A, (rows, N); zero where there is nothing."""
-        inputs, synapses = self.input_dac.decode(self.input_code).T, self.readout_dac.decode(self.readout_code)
-        return np.vstack([self.bias(), np.abs(inputs), np.abs(synapses)])
+        synapses = self.readout_dac.decode(self.readout_code)
+        return np.vstack([self.bias(), np.abs(self.input_current().T), np.abs(synapses)])
 
     @property
     def pole_current(self) -> Array:
@@ -164,12 +220,10 @@ class MappedDesign:
     def take(self, index: int) -> "MappedDesign":
         """The chip with the one neuron `index`, as a population of one."""
         at = slice(index, index + 1)
-        rows = ("present", "bias_code", "reference_code", "capacitor", "readout_code")
         return dataclasses.replace(
             self,
-            **{name: getattr(self, name)[:, at] for name in rows},
-            input_code=self.input_code[at],
-            offset_code=self.offset_code[at],
+            **{name: getattr(self, name)[:, at] for name in BY_COLUMN},
+            **{name: getattr(self, name)[at] for name in BY_LINE},
             deviations=self.deviations and self.deviations.take(index),
         )
 
@@ -268,7 +322,7 @@ def as_spec(design: MappedDesign) -> ModelSpec:
     scale, gain = design.scale, row_gain(design)
     current = design.row_bias() * gain
     shift = row_offset(design) / scale.volt
-    reference = (design.reference_dac.decode(design.reference_code) - design.technology.analog_ground) / scale.volt
+    reference = (design.references() - design.technology.analog_ground) / scale.volt
     has_filter = design.present[LEAK + 1 :]
     capacitor = load_capacitance(design)
     # A larger membrane capacitor slows V alone: every current shrinks with it and every filter stays.
@@ -296,7 +350,7 @@ def as_spec(design: MappedDesign) -> ModelSpec:
     return ModelSpec(
         neurons=neurons,
         weights=weights / slowing[:, None],
-        bias=((design.offset_dac.decode(design.offset_code) + constant) / scale.amp + heard) / slowing,
+        bias=((design.offset_current() + constant) / scale.amp + heard) / slowing,
         synapse=design.synapse,
         readout=_readout(design, current[inputs.stop :]),
         input_curve=design.input_curve,

@@ -9,7 +9,7 @@ from mtc_hw.hardware.design import LATER, MappedDesign
 from mtc_hw.hardware.fields import plain, read_fields
 
 FORMAT = "mtc_hw design"
-VERSION = 2
+VERSION = 3
 NOMINAL = {name: {"shape": [0]} for name in LATER}
 
 

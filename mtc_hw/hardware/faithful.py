@@ -46,7 +46,7 @@ def as_cells(design: MappedDesign) -> ModelSpec:
     """
     meant = as_spec(design)
     slowing = load_capacitance(design)[0] / design.scale.farad
-    constant = design.offset_dac.decode(design.offset_code) / design.scale.amp / slowing
+    constant = design.offset_current() / design.scale.amp / slowing
     inputs = _Inputs.of(design, meant, slowing)
     # The constant current comes from a source without a tilt: what I (1 - t V) takes off it is given back.
     added = inputs.conductance - inputs.tilt * constant
@@ -109,7 +109,7 @@ def _effects(
     farad = np.interp(np.log(drain), np.log(design.cells.tail_bias), design.cells.tail_capacitance)
     lag = np.where(design.present[filters], farad * volt / (drain * design.scale.second), 0.0)
     lag = np.where(lag < SHORTEST_LAG, 0.0, lag)
-    reference = design.reference_dac.decode(design.reference_code) - design.technology.analog_ground
+    reference = design.references() - design.technology.analog_ground
     return CellEffects(
         offset=np.vstack([SENSES * at("offset")[:LEAK], mismatch.crossing - at("offset")[LEAK:]]) / volt,
         sharpness=volt / _at_bias(design, "unit")[:LEAK],
@@ -216,14 +216,15 @@ class _Inputs:
     @staticmethod
     def of(design: MappedDesign, meant: ModelSpec, slowing: Array) -> "_Inputs":
         rows = slice(len(BRANCHES), len(BRANCHES) + design.input_code.shape[1])
-        volt, bias = design.scale.volt, design.row_bias()[rows]
+        volt, _bias = design.scale.volt, design.row_bias()[rows]
         at = {name: _at_bias(design, name)[rows] for name in ("offset", "constant", "conductance", "tilt")}
         tail, weight = _tail(design)[rows] / slowing, np.abs(meant.weights.T)
         heard = weight * (at["offset"] + row_offset(design)[rows]) / volt
         total = np.where(weight.any(axis=0), weight.sum(axis=0), 1.0)
         curve = None
-        if bias.any():
-            middle = np.array(np.median(bias[bias > 0]))
+        drawn = np.abs(design.input_dac.decode(design.input_code))  # trims apart: all chips of a design share it
+        if drawn.any():
+            middle = np.array(np.median(drawn[drawn > 0]))
             wide = design.cells.wide_ota
             curve = Curve(float(wide.at("slope", middle)), float(wide.at("shift", middle)))
         return _Inputs(

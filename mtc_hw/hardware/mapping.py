@@ -13,6 +13,7 @@ from mtc_hw.hardware.design import LEAK, MappedDesign, parasitic, pole_parasitic
 from mtc_hw.hardware.rules import Draft, LowPass, violations
 from mtc_hw.hardware.scale import Scale
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.hardware.trim import TRIM_BITS, TrimDacs
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
 POLE_RESERVE = 8.0  # the low-pass's first pole takes all synapses' current: its converter reaches so much higher
@@ -24,6 +25,10 @@ class MappingOptions:
     """How a model becomes a circuit. `bits = None` maps exactly: ideal converters, real-valued codes."""
 
     bits: int | None = 8
+    trim_bits: int | None = 6  # of the trim converters, sign included; ideal ones where bits is None
+    trim_current: float = 0.4  # a trim changes a current by at most this share
+    trim_reference: float = 0.5  # a reference by at most so many unit voltages
+    trim_offset: float = 0.6  # and the constant current by at most so many unit currents
     unit_current: float = 1e-9  # A: alpha = 1
     capacitor: float = 5e-12  # F: membrane, parasitics included; the slow filter has as much, the ultra-slow twice,
     # and a filter outside `filter_min` to `filter_max` twice, four times ... or half, a quarter ... of it
@@ -47,9 +52,15 @@ class MappingOptions:
         wrong = []
         if self.bits is not None and self.bits not in range(2, 25):
             wrong.append(f"MappingOptions.bits is {self.bits}; use 2 to 24, or None for ideal converters")
+        if self.trim_bits is not None and self.trim_bits not in range(2, TRIM_BITS + 2):
+            wrong.append(f"MappingOptions.trim_bits is {self.trim_bits}; use 2 to {TRIM_BITS + 1}, or None")
+        if not 0.0 < self.trim_current < 1.0:
+            wrong.append(f"MappingOptions.trim_current is {self.trim_current}; it must be between 0 and 1")
         if self.filter_octaves not in range(41):
             wrong.append(f"MappingOptions.filter_octaves is {self.filter_octaves}; use 0 to 40")
         for name in (
+            "trim_reference",
+            "trim_offset",
             "unit_current",
             "capacitor",
             "capacitor_min",
@@ -104,6 +115,11 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         input_dac=dacs["input"],
         offset_dac=dacs["offset"],
         readout_dac=dacs["readout"],
+        trim=_trim_dacs(scale, options),
+        bias_trim=np.zeros(draft.present.shape),
+        reference_trim=np.zeros(codes["reference"].shape),
+        input_trim=np.zeros(codes["input"].shape),
+        offset_trim=np.zeros(codes["offset"].shape),
         synapse=spec.synapse,
         leak_curve=spec.neurons.leak_curve,
         filter_curve=spec.neurons.filter_curve,
@@ -211,6 +227,20 @@ def _span(poles: LowPass, dac: Dac, cells: Cells) -> float:
         return 1.0
     bias = dac.decode(dac.encode(poles.bias[:1]))
     return float(poles.unit / (bias * cells.wide_ota.gain_at(bias))[0])
+
+
+def _trim_dacs(scale: Scale, options: MappingOptions) -> TrimDacs:
+    bits = None if options.bits is None else options.trim_bits
+    levels = 1.0 if bits is None else 2.0 ** (bits - 1) - 1.0
+
+    def dac(reach: float) -> Dac:
+        return Dac(bits, reach / levels, signed=True)
+
+    return TrimDacs(
+        current=dac(options.trim_current),
+        reference=dac(options.trim_reference * scale.volt),
+        offset=dac(options.trim_offset * scale.amp),
+    )
 
 
 def _converters(

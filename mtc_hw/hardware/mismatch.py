@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from mtc_hw.hardware.cells import DEVICES, Cells
-from mtc_hw.hardware.design import MAX_DEVICES, Deviations, MappedDesign
+from mtc_hw.hardware.design import LEAK, MAX_DEVICES, Deviations, MappedDesign
 from mtc_hw.hardware.library import library_cell
 from mtc_hw.hardware.sampling import normals
 from mtc_hw.hardware.technology import Technology
+from mtc_hw.hardware.trim import TRIM_BITS
 from mtc_hw.spec import Array
 from mtc_hw.spread import Spread
 
@@ -67,7 +68,36 @@ def perturb(design: MappedDesign, seed: int, sample: int) -> MappedDesign:
     """
     here = instances(design)
     normal = normals(device_counts(here), seed, sample)
-    return dataclasses.replace(design, deviations=Deviations(seed, sample, *pelgrom(design, here, normal)))
+    current, level = trim_errors(design, seed, sample)
+    drawn = Deviations(seed, sample, *pelgrom(design, here, normal), current_trim=current, level_trim=level)
+    return dataclasses.replace(design, deviations=drawn)
+
+
+def trim_errors(design: MappedDesign, seed: int, sample: int) -> tuple[Array, Array]:
+    """Relative errors of the trim converters' bits: of currents (TRIM_BITS, rows, N), of levels (TRIM_BITS, 6, N).
+
+    A bit of weight 2^k is as many unit devices, mirrors of the unit transistor's size, so that its error is a unit's
+    over the root of 2^k. Each neuron draws from a stream of its own, keyed by seed, sample and its path.
+    """
+    rows, levels = len(design.rows), LEAK + 2
+    current, level = np.zeros((TRIM_BITS, rows, design.count)), np.zeros((TRIM_BITS, levels, design.count))
+    dacs = (design.trim.current, design.trim.reference, design.trim.offset)
+    bits = max((dac.bits - 1 for dac in dacs if dac.bits is not None), default=0)
+    if not bits:
+        return current, level
+    drawn = normals({f"n{i}.trims": bits * (rows + levels) for i in range(design.count)}, seed, sample)
+    sigma = unit_error(design.technology, design.cells) / np.sqrt(2.0 ** np.arange(bits))
+    errors = np.array(list(drawn.values())).reshape(design.count, bits, rows + levels).transpose(1, 2, 0)
+    errors = errors * sigma[:, None, None]
+    current[:bits], level[:bits] = errors[:, :rows], errors[:, rows:]
+    return current, level
+
+
+def unit_error(technology: Technology, cells: Cells) -> float:
+    """Standard deviation of one unit device's current in a trim converter, relative, in weak inversion."""
+    threshold, width = device_sigmas(technology, "ota", cells.width, cells.length)
+    tail = DEVICES["ota"].index("mt")
+    return float(np.hypot(cells.ota.gain_per_threshold[tail] * threshold[tail], width[tail]))
 
 
 def device_sigmas(technology: Technology, kind: str, width: float, length: float) -> tuple[Array, Array]:

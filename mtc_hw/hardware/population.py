@@ -2,42 +2,46 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from mtc_hw.errors import SpecError
-from mtc_hw.hardware.design import Deviations, MappedDesign
+from mtc_hw.hardware.design import BY_COLUMN, BY_LINE, Deviations, MappedDesign
 
 
-def population(design: MappedDesign, deviations: Sequence[Deviations]) -> MappedDesign:
-    """K chips of a design side by side: neuron n of chip k is number k N + n of K N.
+def population(chips: Sequence[MappedDesign]) -> MappedDesign:
+    """K chips of a design side by side: neuron n of chip k is number k N + n of K N. Codes and draws may differ.
 
     `as_spec` and `as_cells` of it hold the neurons, weights and biases of each chip bit for bit, and the readout's
-    weights. The readout's tau is the first chip's; `readout_taus` has all. The deviations' seed and sample are the
-    first chip's as well. Raises SpecError for no chips and for one of another design.
+    weights where the chips share its converter. What belongs to a chip as a whole, such as the readout's low-pass,
+    is the first one's; `readout_taus` has all. The deviations' seed and sample are the first chip's as well. Raises
+    SpecError for no chips, for one of another design, and for one with deviations among others without.
     """
-    if not deviations:
+    if not chips:
         raise SpecError("a population needs one chip or more")
-    shape = len(design.rows), design.count
-    for each in deviations:
-        if (len(each.threshold), each.threshold.shape[-1]) != shape:
-            found = f"{len(each.threshold)} rows of {each.threshold.shape[-1]} neurons"
-            raise SpecError(f"chip {each.sample} has {found}, the design {shape[0]} rows of {shape[1]}")
-    side_by_side = 1, len(deviations)
-    return dataclasses.replace(
-        design,
-        present=np.tile(design.present, side_by_side),
-        bias_code=np.tile(design.bias_code, side_by_side),
-        reference_code=np.tile(design.reference_code, side_by_side),
-        input_code=np.tile(design.input_code, side_by_side[::-1]),
-        offset_code=np.tile(design.offset_code, len(deviations)),
-        capacitor=np.tile(design.capacitor, side_by_side),
-        readout_code=np.tile(design.readout_code, side_by_side),
-        deviations=dataclasses.replace(
-            deviations[0],
-            threshold=np.concatenate([each.threshold for each in deviations], axis=-1),
-            width=np.concatenate([each.width for each in deviations], axis=-1),
-            common=np.concatenate([each.common for each in deviations], axis=-1),
-            capacitance=np.concatenate([each.capacitance for each in deviations]),
-        ),
-    )
+    first = chips[0]
+    for each in chips:
+        if (each.spec_digest, each.rows, each.count) != (first.spec_digest, first.rows, first.count):
+            raise SpecError(
+                f"a chip has {len(each.rows)} rows of {each.count} neurons of network {each.spec_digest[:16]}, the "
+                f"first one {len(first.rows)} of {first.count} of {first.spec_digest[:16]}; give chips of one design"
+            )
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(each, name) for each in chips], axis=-1) for name in BY_COLUMN
+    }
+    arrays |= {name: np.concatenate([getattr(each, name) for each in chips]) for name in BY_LINE}
+    return dataclasses.replace(first, **arrays, deviations=_drawn([each.deviations for each in chips]))
+
+
+def _drawn(deviations: Sequence[Deviations | None]) -> Deviations | None:
+    there = [each for each in deviations if each is not None]
+    if not there:
+        return None
+    if len(there) < len(deviations):
+        raise SpecError("some chips of a population have deviations and some none; draw all or none")
+    names = [each.name for each in dataclasses.fields(Deviations) if each.name not in ("seed", "sample")]
+    joined: dict[str, Any] = {
+        name: np.concatenate([getattr(each, name) for each in there], axis=-1) for name in names
+    }
+    return dataclasses.replace(there[0], **joined)

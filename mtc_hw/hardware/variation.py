@@ -12,7 +12,7 @@ from mtc_hw.errors import SpecError
 from mtc_hw.hardware.bank import Bank
 from mtc_hw.hardware.cells import DEVICES, Cells
 from mtc_hw.hardware.design import BRANCHES, COMMON, LEAK, MAX_DEVICES, Deviations, MappedDesign
-from mtc_hw.hardware.mismatch import Instance, device_counts, device_sigmas, instances, pelgrom
+from mtc_hw.hardware.mismatch import Instance, device_counts, device_sigmas, instances, pelgrom, trim_errors
 from mtc_hw.hardware.process import ProcessSpread
 from mtc_hw.hardware.sampling import Sampling, normals, stream
 from mtc_hw.hardware.technology import Technology
@@ -74,7 +74,8 @@ class Variation:
         if self.process is not None:
             common = normal[PROCESS] * [getattr(self.process, name) for name in (*COMMON, "capacitor")]
         everywhere = np.repeat(common[:, None], design.count, axis=1)
-        drawn = Deviations(seed, sample, threshold, width, everywhere[:-1], everywhere[-1])
+        trims = trim_errors(design, seed, sample) if self.local in ("pelgrom", "pdk") else ()
+        drawn = Deviations(seed, sample, threshold, width, everywhere[:-1], everywhere[-1], *trims)
         return dataclasses.replace(design, deviations=drawn)
 
     def to_json(self) -> dict[str, Any]:

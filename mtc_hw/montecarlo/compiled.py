@@ -51,9 +51,9 @@ def _meant(study: Study, design: MappedDesign) -> ModelSpec:
     return as_spec(design) if study.tier == "ode" else as_cells(design)
 
 
-def _together(study: Study, place: Place, chips: Sequence[MappedDesign]) -> ModelSpec:
+def _together(study: Study, chips: Sequence[MappedDesign]) -> ModelSpec:
     """The chips' neurons side by side."""
-    return _meant(study, population(place.design, [chip.deviations for chip in chips if chip.deviations]))
+    return _meant(study, population(chips))
 
 
 def _neurons(
@@ -64,7 +64,7 @@ def _neurons(
     chips: Sequence[MappedDesign],
     threads: int,
 ) -> list[Result]:
-    spec = _together(study, place, chips)
+    spec = _together(study, chips)
     steps = subject.neuron.stimulus.steps
     levels = np.array([[level] for _, level in steps]) + spec.bias
     trace = integrate_many(
@@ -88,7 +88,7 @@ def _networks(
     chips: Sequence[MappedDesign],
     threads: int,
 ) -> list[Result]:
-    spec = _together(study, place, chips)
+    spec = _together(study, chips)
     trace = _driven(study, place, spec, subject.test, threads)
     refit = None if subject.refit is None else _driven(study, place, spec, subject.refit, threads)
     count, results = place.design.count, []

@@ -11,7 +11,13 @@ from mtc_hw.hardware.codes_file import Key, Row, called, rows_of, with_stored
 from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign
 from mtc_hw.netlist.circuit import logical_lines
 
-_SUFFIXES = {"_bias": "bias", "_reference": "reference"}
+_SUFFIXES = {
+    "_bias": "bias",
+    "_reference": "reference",
+    "_bias_trim": "bias_trim",
+    "_reference_trim": "reference_trim",
+}
+_TRIM = "_trim"
 _SCOPE = re.compile(r"\.(?:subckt neuron_(?P<neuron>\d+)|subckt|ends)\b.*", re.IGNORECASE)
 _CALL = re.compile(r"X(?P<name>\w+)(?P<nodes>(?: \w+)+?) (?P<master>\w+)(?P<parameters>(?: \w+=\S+)*)", re.IGNORECASE)
 _INPUT, _SYNAPSE = re.compile(r"input_\d+"), re.compile(r"synapse_(?P<output>\d+)_(?P<neuron>\d+)")
@@ -62,7 +68,10 @@ def with_deck(design: MappedDesign, text: str) -> MappedDesign:
         stored[key] = _stored(known[key], code, step, key)
     if not stored:
         raise DeckError("no converter's code is in it; give an ngspice deck")
-    return with_stored(design, stored)
+    # A trim at code 0 is not in a deck.
+    there = {key.neuron for key in stored}
+    idle = {key: 0.0 for key in known if key.kind.endswith(_TRIM) and key.neuron in there}
+    return with_stored(design, idle | stored)
 
 
 def differences(known: Mapping[Key, Row], text: str) -> list[str]:
@@ -79,16 +88,17 @@ def differences(known: Mapping[Key, Row], text: str) -> list[str]:
 def _key(name: str, master: str, neuron: str) -> Key | None:
     """The row that a converter's instance belongs to; None for what is no converter."""
     if master == "offset_dac":
-        return Key(neuron, name, "offset")
+        return Key(neuron, "offset", name)
     suffix = next((each for each in _SUFFIXES if name.endswith(each)), None)
-    if suffix is None or not (master in ("bias_dac", "reference_dac") or _DRAWN.fullmatch(master)):
+    if suffix is None or not (master in ("bias_dac", "reference_dac", "series_dac") or _DRAWN.fullmatch(master)):
         return None
     element = name.removesuffix(suffix)
     if pole := _POLE.fullmatch(element):
         return Key("", pole["pole"], "pole")
+    kind = _SUFFIXES[suffix]
     if key := _weight(element, neuron):
-        return key
-    return Key(neuron, element, "filter" if element in BRANCHES[LEAK + 1 :] else _SUFFIXES[suffix])
+        return key._replace(kind=key.kind + _TRIM) if kind.endswith(_TRIM) else key
+    return Key(neuron, element, kind.replace("bias", "filter") if element in BRANCHES[LEAK + 1 :] else kind)
 
 
 def _weight(element: str, neuron: str) -> Key | None:
@@ -141,6 +151,8 @@ def _tied(ports: list[str], bits: int, octaves: int) -> tuple[float, int]:
 def _stored(row: Row, code: float, step: float, key: Key) -> float:
     """Code and octave as the design holds them."""
     assert row.dac is not None, "a converter's row"
+    if key.kind.endswith(_TRIM):
+        step = row.dac.lsb  # the deck's is what a code is worth on that chip
     octaves = range(row.dac.octaves + 1 if row.dac.bits is not None else 1)
     fitting = [octave for octave in octaves if row.dac.lsb / 2.0**octave == step]
     if not fitting:

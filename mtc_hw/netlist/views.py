@@ -33,6 +33,7 @@ class Code:
     lsb: float
     base: float = 0.0
     instance: Instance | None = None  # of transistors; None: the ideal converter
+    trim: "Code | None" = None  # the trim converter beside it, its lsb what a code is worth here; None at code 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def neuron_view(design: MappedDesign, index: int, level: Level) -> NeuronView:
     one = design.take(index)
     filters = [f for row, f in enumerate(FILTERS) if one.present[LEAK + 1 + row, 0]]
     inputs = [f"x_{i}" for i in range(one.input_code.shape[1])]
-    offset = Code(float(one.offset_code[0]), one.offset_dac.lsb) if one.offset_code[0] else None
+    trim = _trim(one.offset_trim[0], one.offset_trims()[0])
+    main = float(one.offset_code[0])
+    offset = Code(main, one.offset_dac.lsb, trim=trim) if main or trim else None
     ports = ("v", *(f"u_{f}" for f in filters), *inputs, "ref", "vdd", "vss")
     states = (f"v_{index}", *(f"u_{f}_{index}" for f in filters))
     return NeuronView(
@@ -150,13 +153,20 @@ def _listens_to(one: MappedDesign, branch: int) -> str:
 
 def _bias(one: MappedDesign, branch: int) -> Code:
     dac, code = one.dac(branch), one.bias_code[branch]
-    return Code(float(dac.fine(code)[0]), float(dac.step(code)[0]))
+    trim = _trim(one.bias_trim[branch, 0], (dac.decode(code) * one.bias_trims()[branch])[0])
+    return Code(float(dac.fine(code)[0]), float(dac.step(code)[0]), trim=trim)
+
+
+def _trim(code: float, value: float) -> Code | None:
+    """A trim converter whose code gives `value`, A or V."""
+    return Code(float(code), float(value / code)) if code else None
 
 
 def _reference(one: MappedDesign, branch: int) -> Code | None:
     if branch > LEAK:
         return None
-    return Code(float(one.reference_code[branch, 0]), one.reference_dac.lsb, one.reference_dac.base)
+    trim = _trim(one.reference_trim[branch, 0], one.reference_trims()[branch, 0])
+    return Code(float(one.reference_code[branch, 0]), one.reference_dac.lsb, one.reference_dac.base, trim=trim)
 
 
 def _curve(one: MappedDesign, branch: int) -> Curve | None:
@@ -178,6 +188,8 @@ def _inputs(one: MappedDesign, level: Level) -> list[Branch]:
         if code == 0.0:
             continue
         row, node = len(BRANCHES) + i, f"x_{i}"
+        main = float(abs(code))
+        trim = _trim(one.input_trim[0, i], main * one.input_dac.lsb * one.input_trims()[0, i])
         inp, inn = (node, "ref") if code > 0 else ("ref", node)
         behavioural = level == "behavioural"
         result.append(
@@ -187,7 +199,7 @@ def _inputs(one: MappedDesign, level: Level) -> list[Branch]:
                 inp=inp,
                 inn=inn,
                 out="v",
-                bias=Code(float(abs(code)), one.input_dac.lsb),
+                bias=Code(main, one.input_dac.lsb, trim=trim),
                 reference=None,
                 parameters=_equation(one, known[:, row], one.input_curve) if behavioural else _devices(one, row),
             )

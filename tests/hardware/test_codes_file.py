@@ -79,6 +79,9 @@ def test_every_code_that_a_neuron_has_is_a_row(saved, folder):
     assert sum(key.kind == "capacitor" and key.neuron == "" for key in rows) == 4
 
 
+RELATIVE = ("bias_trim", "filter_trim", "input_trim")
+
+
 def test_a_value_is_base_and_code_times_lsb(saved, folder):
     bias = saved.bias()
     inputs, synapses = saved.input_dac.decode(saved.input_code), saved.readout_dac.decode(saved.readout_code)
@@ -92,13 +95,13 @@ def test_a_value_is_base_and_code_times_lsb(saved, folder):
         if row["kind"] in ("bias", "filter"):
             assert float(row["value"]) == bias[BRANCHES.index(row["element"]), int(row["neuron"])]
         index = int(row["element"].split("_")[1]) if row["kind"] in ("input", "readout", "pole") else 0
+        assert row["unit"] == ("1" if row["kind"] in RELATIVE else "V" if "reference" in row["kind"] else "A")
         if row["kind"] == "input":
             assert float(row["value"]) == inputs[int(row["neuron"]), index]
         if row["kind"] == "readout":
             assert float(row["value"]) == synapses[index, int(row["neuron"])]
         if row["kind"] == "pole":
             assert float(row["value"]) == poles[index - 1]
-        assert row["unit"] == ("V" if row["kind"] == "reference" else "A")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ LEAK_1 = ("1", "leak", "bias")
         (LEAK_1, {"kind": "biass"}, "the design has no neuron 1 'leak' 'biass'"),
         (LEAK_1, {"neuron": "4"}, "the design has no neuron 4 'leak' 'bias'"),
         (LEAK_1, {"neuron": "01"}, "the design has no neuron 01 'leak' 'bias'"),
-        (LEAK_1, {"neuron": "0"}, "neuron 0 'leak' 'bias' is already on line 6; keep one"),
+        (LEAK_1, {"neuron": "0"}, "neuron 0 'leak' 'bias' is already on line 10; keep one"),
         (LEAK_1, {"unit": "nA"}, "neuron 1 'leak' 'bias': unit is 'nA', must stay 'A'"),
         (LEAK_1, {"lsb": "2e-11"}, "neuron 1 'leak' 'bias': lsb is '2e-11', the converter's is "),
         (LEAK_1, {"base": "1"}, "neuron 1 'leak' 'bias': base is '1', the converter's is 0; edit the code instead"),

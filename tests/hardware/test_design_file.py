@@ -89,8 +89,8 @@ def test_a_changed_code_is_noticed(mapped, network, path):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda d: d | {"version": 1}, r"holds \('mtc_hw design', 1\), expected \('mtc_hw design', 2\); map the net"),
-        (lambda d: d | {"format": "mtc_hw cells"}, r"holds \('mtc_hw cells', 2\), expected"),
+        (lambda d: d | {"version": 1}, r"holds \('mtc_hw design', 1\), expected \('mtc_hw design', 3\); map the net"),
+        (lambda d: d | {"format": "mtc_hw cells"}, r"holds \('mtc_hw cells', 3\), expected"),
         (lambda d: [], "holds None, expected"),
         (lambda d: d | {"design": {}}, "is incomplete: 'technology'; map the network again$"),
         (lambda d: d | {"design": []}, "is incomplete: list indices must be"),

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from trimmed import trimmed
 
 from mtc_hw.errors import SpecError
 from mtc_hw.hardware.design import as_spec
@@ -39,8 +40,8 @@ def eight(mapped, cells):
 
 
 def assert_each_chip_is_there(design, level) -> None:
-    chips = [BOTH.draw(design, 5, sample) for sample in range(3)]
-    together, n = level(population(design, [chip.deviations for chip in chips])), design.count
+    chips = [trimmed(BOTH.draw(design, 5, sample), sample) for sample in range(3)]
+    together, n = level(population(chips)), design.count
     for k, chip in enumerate(chips):
         alone, at = level(chip), slice(k * n, (k + 1) * n)
         for found, wanted in ((together.neurons, alone.neurons), (together.neurons.cells, alone.neurons.cells)):
@@ -68,14 +69,22 @@ def test_a_preset_s_population_does_too(preset, level, name):
 
 def test_each_neuron_knows_the_low_pass_of_its_chip(eight):
     chips = [BOTH.draw(eight, 5, sample) for sample in range(3)]
-    together = population(eight, [chip.deviations for chip in chips])
+    together = population(chips)
     assert together.readout_taus.tolist() == [chip.readout_tau for chip in chips for _ in range(8)]
     assert together.readout_tau == chips[0].readout_tau != chips[1].readout_tau
 
 
 def test_chips_of_another_design_and_none_are_refused(eight, preset):
-    other = Variation().draw(preset("tonic")[2], 0, 4).deviations
-    with pytest.raises(SpecError, match=r"^chip 4 has 8 rows of 1 neurons, the design 13 rows of 8$"):
-        population(eight, [other])
+    other = preset("tonic")[2]
+    with pytest.raises(SpecError, match=r"^a chip has 8 rows of 1 neurons of network \w{16}, the first one 13 of 8 "):
+        population([eight, other])
+    with pytest.raises(SpecError, match=r"^some chips of a population have deviations and some none"):
+        population([eight, BOTH.draw(eight, 5, 0)])
     with pytest.raises(SpecError, match=r"^a population needs one chip or more$"):
-        population(eight, [])
+        population([])
+
+
+def test_nominal_chips_of_different_codes_stand_side_by_side(eight):
+    together = as_spec(population([eight, trimmed(eight, 1)]))
+    assert (together.neurons.alpha[:, :8] == as_spec(eight).neurons.alpha).all()
+    assert (together.neurons.alpha[:, 8:] == as_spec(trimmed(eight, 1)).neurons.alpha).all()

@@ -55,11 +55,11 @@ def test_every_code_comes_back_from_the_wires(design, converters):
     assert with_deck(lost, text).digest == design.digest
 
 
-def test_only_inputs_and_offsets_are_left_ideal(design, converters):
+def test_only_inputs_offsets_and_trims_are_left_ideal(design, converters):
     text = whole(design, converters).text
     ideal = re.findall(r"^X(\w+)_bias .* bias_dac code=", text, re.MULTILINE)
     assert set(ideal) == {"input_0", "input_1"}
-    assert ideal_converters(text) == ["bias_dac", "offset_dac"]
+    assert ideal_converters(text) == ["bias_dac", "offset_dac", "series_dac"]
     present = int(design.present.sum()) + 8 + 2 * 4  # branches, synapses, poles
     assert len(re.findall(r"^X\w+_bias .* (?:split_)?bias_dac_\d", text, re.MULTILINE)) == present
     assert len(re.findall(r"^X\w+_sign .* sign_switch$", text, re.MULTILINE)) == 8
