@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -57,6 +57,15 @@ def reprogram(layout: MappedDesign, spec: ModelSpec) -> MappedDesign:
     )
 
 
+TRIMS = ("bias_trim", "reference_trim", "input_trim", "offset_trim", "trim")
+"""What a chip keeps when it is set to other parameters: trims are fixed codes on top of those of the network."""
+
+
+def onto(codes: MappedDesign, chip: MappedDesign) -> MappedDesign:
+    """The chip, with its deviations and its trims, at a network's codes."""
+    return dataclasses.replace(codes, deviations=chip.deviations, **{name: getattr(chip, name) for name in TRIMS})
+
+
 @dataclass(frozen=True, eq=False)
 class CompiledChips:
     """Virtual chips of one layout on a tier without ngspice. The codes change, deviations and trims stay."""
@@ -85,9 +94,8 @@ class CompiledChips:
     def __call__(self, spec: ModelSpec, inputs: Array, chips: Sequence[int]) -> Array:
         """(B, samples, N): `model.in_the_loop.Measure`."""
         used = sorted(set(chips))
-        codes = reprogram(dataclasses.replace(self.chips[0], deviations=None), spec)
-        deviations = [self.chips[each].deviations for each in used]
-        together = population(codes, [each for each in deviations if each is not None])
+        codes = reprogram(self.chips[0], spec)
+        together = population([onto(codes, self.chips[each]) for each in used])
         meant = as_spec(together) if self.tier == "ode" else as_cells(together)
         volts = row_offset(together) / together.scale.volt
         shift = volts[-1] if len(together.readout_code) else np.zeros(together.count)
@@ -144,9 +152,14 @@ def filtered(signal: Array, step: float, tau: float) -> Array:
 class MeasuredChips:
     """Chips behind instruments, one each: a lab's bench, ngspice, whatever answers `Driven`."""
 
-    layout: MappedDesign  # without deviations, with the codes and trims that the instruments are to start from
+    settings: tuple[MappedDesign, ...]  # of one layout, without deviations, each with its own chip's trims
     instruments: tuple[Instrument, ...]
-    trimmed: Callable[[MappedDesign, int], MappedDesign] | None = None  # a design with a chip's own trims
+
+    def __post_init__(self) -> None:
+        if not self.instruments or len(self.instruments) != len(self.settings):
+            raise DataError(
+                f"{len(self.settings)} settings for {len(self.instruments)} instruments; give one for each"
+            )
 
     @property
     def count(self) -> int:
@@ -154,15 +167,15 @@ class MeasuredChips:
 
     @property
     def identity(self) -> str:
-        return " ".join([self.layout.digest, *(each.identity for each in self.instruments)])
+        return " ".join([each.digest for each in self.settings] + [each.identity for each in self.instruments])
 
     def __call__(self, spec: ModelSpec, inputs: Array, chips: Sequence[int]) -> Array:
         """(B, samples, N): `model.in_the_loop.Measure`; a run for each window."""
-        codes = reprogram(self.layout, spec)
+        codes = reprogram(self.settings[0], spec)
         result = np.full((*inputs.shape, codes.count), np.nan)
         for row, chip in enumerate(chips):
-            own = codes if self.trimmed is None else self.trimmed(codes, chip)
-            answer = self.instruments[chip].measure(own, Request(driven=Driven(inputs[row][:, None]))).driven
+            request = Request(driven=Driven(inputs[row][:, None]))
+            answer = self.instruments[chip].measure(onto(codes, self.settings[chip]), request).driven
             if answer is not None and answer.features.shape == result[row].shape:
                 result[row] = answer.features
         return result

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtc_hw.calibration.observables import Answer, Observables
-from mtc_hw.codesign.silicon import GRID, CompiledChips, MeasuredChips, filtered, reprogram
+from mtc_hw.codesign.silicon import GRID, CompiledChips, MeasuredChips, filtered, onto, reprogram
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.model.run import run_spec
@@ -118,8 +118,24 @@ class Lab:
 def test_instruments_measure_window_by_window(design, small_network, inputs):
     chips = [perturb(design, 0, sample) for sample in range(2)]
     labs = tuple(Lab(chip, small_network, failing=(2,)) for chip in chips)
-    found = MeasuredChips(design, labs)(small_network, inputs, [0, 1, 1])
+    found = MeasuredChips((design,) * 2, labs)(small_network, inputs, [0, 1, 1])
     wanted = CompiledChips(tuple(chips))(small_network, inputs, [0, 1, 1])
     assert np.array_equal(found[:2], wanted[:2])
     assert np.isnan(found[2]).all()
     assert [lab.calls for lab in labs] == [1, 2]
+
+
+def test_each_instrument_needs_a_setting(design):
+    with pytest.raises(DataError, match=r"^1 settings for 0 instruments"):
+        MeasuredChips((design,), ())
+
+
+def test_trims_stay_on_top_of_other_parameters(design, small_network, inputs):
+    chip = perturb(design, 0, 0)
+    turned = dataclasses.replace(chip, offset_trim=chip.offset_trim + 5.0)
+    louder = dataclasses.replace(small_network, bias=small_network.bias + 0.2)
+    moved = reprogram(turned, louder)
+    assert np.array_equal(moved.offset_trim, turned.offset_trim)
+    assert np.array_equal(onto(reprogram(design, louder), turned).offset_current(), moved.offset_current())
+    plain, trimmed = (CompiledChips((each,))(louder, inputs, [0, 0, 0]) for each in (chip, turned))
+    assert not np.array_equal(plain, trimmed)
