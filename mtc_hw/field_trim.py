@@ -204,12 +204,13 @@ def _turn(knobs: list[Knob], error: Array, accuracy: float) -> None:
     inverse = np.asarray(np.linalg.inv(effect.T @ effect + len(error) * np.diag(prior**2)), dtype=np.float64)
     change = np.asarray(inverse @ (effect.T @ error), dtype=np.float64)
 
-    def nearest(index: int, value: float) -> float:
-        knob = knobs[index]
-        got = knob.dac.decode(knob.dac.nearest(np.array(knob.value + value * knob.unit)))
-        return (float(got) - knob.value) / knob.unit
+    def nearest(index: NDArray[np.intp], value: Array) -> Array:
+        knob = knobs[int(index[0])]
+        got = knob.dac.decode(knob.dac.nearest(knob.value + value * knob.unit))
+        return np.asarray((got - knob.value) / knob.unit)
 
     steps = [float(np.max(knob.dac.step(knob.dac.nearest(np.array(knob.value))))) / abs(knob.unit) for knob in knobs]
     lost = np.array(steps) ** 2 * (effect**2).sum(axis=0)
-    for knob, value in zip(knobs, round_in_turn(change, inverse, nearest, np.argsort(-lost)), strict=True):
-        knob.write(knob.value + value * knob.unit)
+    turned = round_in_turn(change[None], inverse[None], nearest, np.argsort(-lost)[None])[0]
+    for knob, value in zip(knobs, turned, strict=True):
+        knob.write(knob.value + float(value) * knob.unit)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtc_hw.errors import DataError, SpecError
-from mtc_hw.rounding import round_in_turn
+from mtc_hw.rounding import Index, round_in_turn
 from mtc_hw.spec import AnySynapse, Readout
 
 Array = NDArray[np.float64]
@@ -78,18 +78,17 @@ def rounded_readout(
     for share in FULL_SCALES:
         # One converter serves all outputs, so all share its step.
         nearest = _on_grid(share * largest / top, top)
-        weights = np.stack(
-            [round_in_turn(row, inverse, nearest, np.argsort(-np.abs(row))) for row in readout.weights]
-        )
+        order = np.argsort(-np.abs(readout.weights), axis=1)
+        weights = round_in_turn(readout.weights, np.repeat(inverse[None], len(order), axis=0), nearest, order)
         error = float(np.square(centred @ weights.T - (t - t.mean(axis=0))).sum())
         if error < lowest:
             best, lowest = weights, error
     return Readout(best, t.mean(axis=0) - best @ x.mean(axis=0), readout.tau)
 
 
-def _on_grid(lsb: float, top: float) -> Callable[[int, float], float]:
+def _on_grid(lsb: float, top: float) -> Callable[[Index, Array], Array]:
     """What a signed converter has next to a weight."""
-    return lambda _, weight: float(lsb * np.clip(np.rint(weight / lsb), -top, top))
+    return lambda _, weight: np.asarray(lsb * np.clip(np.rint(weight / lsb), -top, top))
 
 
 def predict(features: ArrayLike, readout: Readout) -> Array:

@@ -1,4 +1,4 @@
-"""Recorded formulas, evaluated in numpy's float64 or run as machine code; the operations that they are made of."""
+"""Recorded formulas, evaluated or run as machine code; the operations that they are made of."""
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +9,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from mtc_hw.formula.emit import FLAGS, I64, Emitter, vector_width
+from mtc_hw.formula.evaluate import evaluate
 from mtc_hw.formula.lower import Lowering
-from mtc_hw.formula.node import Node, topological
+from mtc_hw.formula.node import Node
 from mtc_hw.formula.precision import FLOAT32, Precision
 from mtc_hw.model.algebra import clamp, detach, exp, kept, rise, spike, tanh, where
 
@@ -55,42 +56,10 @@ def named(kind: str, index: int = 0) -> Node:
     return Node("input", value=(kind, index))
 
 
-def evaluated(roots: Sequence[Node], inputs: Mapping[Name, ArrayLike]) -> list[Array]:
-    """Lowered nodes' values."""
-    values: dict[Node, Any] = {}
-    for n in topological(roots):
-        args = [values[arg] for arg in n.args]
-        match n.op:
-            case "const":
-                values[n] = np.float64(n.value)
-            case "input":
-                values[n] = np.asarray(inputs[n.value], dtype=np.float64)
-            case "add":
-                values[n] = args[0] + args[1]
-            case "sub":
-                values[n] = args[0] - args[1]
-            case "mul":
-                values[n] = args[0] * args[1]
-            case "reciprocal":
-                values[n] = 1.0 / args[0]
-            case "max":
-                values[n] = np.maximum(*args)
-            case "min":
-                values[n] = np.minimum(*args)
-            case "where":
-                values[n] = np.where(args[0] >= args[1], args[2], args[3])
-            case "exp2":
-                values[n] = np.exp2(n.value * args[0])
-            case _:
-                raise AssertionError(f"{n.op} is no lowered operation")
-    shape = np.broadcast_shapes(*(np.shape(each) for each in inputs.values()))
-    return [np.broadcast_to(values[root], shape) for root in roots]
-
-
 def recorded(operation: Callable[[Any, Any], Any], points: Array = POINTS) -> Array:
     """An operation on two inputs, recorded, lowered, evaluated."""
     formula = operation(named(*X), named(*Y))
-    return evaluated(Lowering({})([formula]), {X: points[0], Y: points[1]})[0]
+    return evaluate(Lowering({})([formula]), {X: points[0], Y: points[1]})[0]
 
 
 def tensors(points: Array = POINTS) -> tuple[torch.Tensor, torch.Tensor]:

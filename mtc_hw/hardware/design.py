@@ -264,6 +264,13 @@ def row_constant(design: MappedDesign) -> Array:
     return design.row_bias() * np.exp(_deviation(design, "gain")) * _deviation(design, "constant")
 
 
+def input_constant(design: MappedDesign) -> Array:
+    """What each input transconductor's random offset sends, unit currents, (inputs, N)."""
+    inputs = slice(len(BRANCHES), len(BRANCHES) + design.input_code.shape[1])
+    current = (design.row_bias() * row_gain(design))[inputs]
+    return current / design.scale.amp * -(row_offset(design)[inputs] / design.scale.volt)
+
+
 def _deviation(design: MappedDesign, quantity: str) -> Array:
     result = np.zeros((len(design.rows), design.count))
     if design.deviations is None:
@@ -345,7 +352,7 @@ def as_spec(design: MappedDesign) -> ModelSpec:
     )
     inputs = slice(len(BRANCHES), len(BRANCHES) + design.input_code.shape[1])
     weights = current[inputs].T / scale.amp * np.sign(design.input_code)
-    heard = (current[inputs] / scale.amp * -shift[inputs]).sum(axis=0)
+    heard = input_constant(design).sum(axis=0)
     constant = row_constant(design)[:LEAK].sum(axis=0)
     return ModelSpec(
         neurons=neurons,

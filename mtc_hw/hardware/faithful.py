@@ -49,7 +49,7 @@ def as_cells(design: MappedDesign) -> ModelSpec:
     constant = design.offset_current() / design.scale.amp / slowing
     inputs = _Inputs.of(design, meant, slowing)
     # The constant current comes from a source without a tilt: what I (1 - t V) takes off it is given back.
-    added = inputs.conductance - inputs.tilt * constant
+    added = inputs.conductance.sum(axis=0) * design.scale.volt - inputs.tilt * constant
     mismatch = _Mismatch.of(design)
     finer = np.exp(mismatch.gain) / (row_gain(design) / _at_bias(design, "gain"))[: len(BRANCHES)]
     ideal = meant.neurons
@@ -61,8 +61,26 @@ def as_cells(design: MappedDesign) -> ModelSpec:
         cells=_effects(design, mismatch, slowing, added, inputs.tilt),
     )
     return dataclasses.replace(
-        meant, neurons=neurons, bias=constant + inputs.bias, input_curve=inputs.curve or meant.input_curve
+        meant,
+        neurons=neurons,
+        bias=constant + inputs.constant.sum(axis=0),
+        input_curve=inputs.curve or meant.input_curve,
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OneByOne:
+    """What the neurons of `as_cells` hold as sums, of each transconductor at v: elements, leak, inputs."""
+
+    constant: Array  # (inputs, N) unit currents at an input of zero
+    conductance: Array  # (5 + inputs, N) unit currents per unit voltage
+
+    @staticmethod
+    def of(design: MappedDesign) -> "OneByOne":
+        slowing, volt = load_capacitance(design)[0] / design.scale.farad, design.scale.volt
+        inputs = _Inputs.of(design, as_spec(design), slowing)
+        own = _conductance(design, _Mismatch.of(design))[: LEAK + 1]
+        return OneByOne(inputs.constant * slowing, np.vstack([own, inputs.conductance * (volt * slowing)]))
 
 
 def typical_effects(technology: Technology, cells: Cells, count: int, options: MappingOptions) -> CellEffects:
@@ -99,12 +117,12 @@ def _effects(
     def at(quantity: str) -> Array:
         return np.where(design.present, _at_bias(design, quantity)[branches], 0.0)
 
-    bias, gain, conductance = design.row_bias()[branches] / design.scale.amp, at("gain"), at("conductance") * volt
-    tail = bias * np.exp(mismatch.tail)
+    gain, conductance = at("gain"), at("conductance") * volt
+    tail = _branch_tail(design, mismatch)
     per_gain = np.where(design.present[branches], gain * np.exp(mismatch.gain - mismatch.tail), 1.0)
     constant = at("constant") / per_gain + mismatch.constant
     own = [(constant * per_gain * tail)[at_v] / slowing, constant[filters]]
-    total = (conductance * tail)[at_v].sum(axis=0) / slowing + added
+    total = _conductance(design, mismatch)[at_v].sum(axis=0) / slowing + added
     drain = np.where(design.present[filters], tail[filters], 1.0) * design.scale.amp
     farad = np.interp(np.log(drain), np.log(design.cells.tail_bias), design.cells.tail_capacitance)
     lag = np.where(design.present[filters], farad * volt / (drain * design.scale.second), 0.0)
@@ -125,6 +143,17 @@ def _effects(
         lag=lag,
         input_tilt=input_tilt,
     )
+
+
+def _branch_tail(design: MappedDesign, mismatch: "_Mismatch") -> Array:
+    """Tail current of each branch, unit currents, (8, N)."""
+    return design.row_bias()[: len(BRANCHES)] / design.scale.amp * np.exp(mismatch.tail)
+
+
+def _conductance(design: MappedDesign, mismatch: "_Mismatch") -> Array:
+    """Of each branch's output, unit currents per unit voltage, (8, N)."""
+    own = np.where(design.present, _at_bias(design, "conductance")[: len(BRANCHES)], 0.0)
+    return own * design.scale.volt * _branch_tail(design, mismatch)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -208,8 +237,8 @@ def _mirror_offset(design: MappedDesign) -> Array:
 class _Inputs:
     """The input transconductors of each neuron together."""
 
-    bias: Array  # (N,) unit currents at an input of zero
-    conductance: Array  # (N,)
+    constant: Array  # (inputs, N) unit currents at an input of zero
+    conductance: Array  # (inputs, N) unit currents per V
     tilt: Array  # (N,), their mean by weight
     curve: Curve | None  # of the median bias; None without inputs
 
@@ -228,8 +257,8 @@ class _Inputs:
             wide = design.cells.wide_ota
             curve = Curve(float(wide.at("slope", middle)), float(wide.at("shift", middle)))
         return _Inputs(
-            bias=(at["constant"] * tail - heard).sum(axis=0),
-            conductance=(at["conductance"] * tail).sum(axis=0) * volt,
+            constant=at["constant"] * tail - heard,
+            conductance=at["conductance"] * tail,
             tilt=(weight * at["tilt"]).sum(axis=0) / total * volt,
             curve=curve,
         )

@@ -126,6 +126,7 @@ def _at_membrane(neurons: Neurons, e: CellEffects) -> dict[str, Array]:
         "constant_leak": e.constant[LEAK],
         "lift_leak": 1.0 + half * e.reference[LEAK],
         "lean_leak": half - e.tilt[LEAK],
+        "half_leak": half,
     }
 
 
@@ -175,9 +176,9 @@ def _filter(neurons: Neurons, row: int) -> dict[str, Array]:
 def flow(s: Structure, c: Coefficients, state: State, current: Node) -> list[Node]:
     """d/dt of each of `Structure.states`."""
     seen = {name: state.get(name, state["membrane"]) for name in FILTERS}
-    membrane = (_circuit_membrane if s.circuit else _membrane)(s, c, state["membrane"], seen, current)
+    membrane = _membrane(s, c, state["membrane"], seen, current)
     pull = exp(TAIL_SLOPE * state["membrane"]) if s.lags else None
-    driven = [_driven(s, c, name, state, pull) for name in s.filters]
+    driven = [followed(s, c, name, state, pull) for name in s.filters]
     risen = [] if pull is None else [c[f"relax_{name}"] * (pull - state[f"tail_{name}"]) for name in s.lags]
     return [membrane, *driven, *risen]
 
@@ -194,30 +195,48 @@ def _halves(s: Structure, c: Coefficients, name: str, x: Node) -> Node:
     return c[f"low_{name}"] * low + c[f"high_{name}"] * high
 
 
+def sensed(s: Structure, c: Coefficients, name: str, heard: Node, voltage: Node) -> Node:
+    """What one element, or the leak, adds to dV/dt; on a bench `heard`, what it senses, may be any voltage."""
+    if name == "leak":
+        return _drained(s, c, heard, voltage)
+    if not s.circuit:
+        return c[f"gain_{name}"] * _gate(s, heard, c[f"edge_{name}"])
+    x = c[f"sharpness_{name}"] * heard - c[f"shift_{name}"] * voltage
+    own = c[f"gain_{name}"] * _gate(s, x, c[f"edge_{name}"]) + c[f"constant_{name}"]
+    return own * (c[f"lift_{name}"] + c[f"half_{name}"] * heard - c[f"tilt_{name}"] * voltage)
+
+
+def _drained(s: Structure, c: Coefficients, heard: Node, voltage: Node) -> Node:
+    if not s.circuit:
+        return -_lost(s, c, heard)
+    lifted = c["lift_leak"] + c["lean_leak"] * voltage
+    if heard is not voltage:
+        lifted = lifted + c["half_leak"] * (heard - voltage)
+    return (c["constant_leak"] - _halves(s, c, "leak", heard)) * lifted
+
+
+def _lost(s: Structure, c: Coefficients, heard: Node) -> Node:
+    """An ideal neuron's leak."""
+    return _halves(s, c, "leak", heard) if s.leak_curve else c["leak"] * heard - c["resting"]
+
+
+def arriving(s: Structure, c: Coefficients, current: Node, voltage: Node) -> Node:
+    """What is left of an input's current at this output, less what the output conducts."""
+    return current * (1.0 - c["tilt_input"] * voltage) - c["conductance"] * voltage if s.circuit else current
+
+
 def _membrane(s: Structure, c: Coefficients, voltage: Node, seen: State, current: Node) -> Node:
-    """dV/dt of an ideal neuron."""
-    lost = _halves(s, c, "leak", voltage) if s.leak_curve else c["leak"] * voltage - c["resting"]
-    drift = current - lost
+    """dV/dt, by the equations of `Neurons` or of `CellEffects`."""
+    drift = arriving(s, c, current, voltage)
+    if not s.circuit:
+        drift = drift - _lost(s, c, voltage)
     for name in s.elements:
-        heard = seen[FILTERS[ELEMENT_FILTER[ELEMENTS.index(name)]]]
-        drift = drift + c[f"gain_{name}"] * _gate(s, heard, c[f"edge_{name}"])
-    return drift
+        drift = drift + sensed(s, c, name, seen[FILTERS[ELEMENT_FILTER[ELEMENTS.index(name)]]], voltage)
+    return drift + _drained(s, c, voltage, voltage) if s.circuit else drift
 
 
-def _circuit_membrane(s: Structure, c: Coefficients, voltage: Node, seen: State, current: Node) -> Node:
-    """dV/dt by the equations of `CellEffects`."""
-    drift = current * (1.0 - c["tilt_input"] * voltage) - c["conductance"] * voltage
-    for name in s.elements:
-        heard = seen[FILTERS[ELEMENT_FILTER[ELEMENTS.index(name)]]]
-        x = c[f"sharpness_{name}"] * heard - c[f"shift_{name}"] * voltage
-        own = c[f"gain_{name}"] * _gate(s, x, c[f"edge_{name}"]) + c[f"constant_{name}"]
-        drift = drift + own * (c[f"lift_{name}"] + c[f"half_{name}"] * heard - c[f"tilt_{name}"] * voltage)
-    drained = c["constant_leak"] - _halves(s, c, "leak", voltage)
-    return drift + drained * (c["lift_leak"] + c["lean_leak"] * voltage)
-
-
-def _driven(s: Structure, c: Coefficients, name: str, state: State, pull: Node | None) -> Node:
-    """dU/dt of a filter."""
+def followed(s: Structure, c: Coefficients, name: str, state: State, pull: Node | None) -> Node:
+    """dU/dt of a filter; `pull` is p, and None where there are no lags."""
     voltage, own = state["membrane"], state[name]
     if not s.circuit and not s.filter_curve:
         return c[f"rate_{name}"] * (voltage - own) + c[f"drive_{name}"]

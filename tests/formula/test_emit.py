@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from formulas import OPERATIONS, POINTS, X, Y, evaluated, machine, named
+from formulas import OPERATIONS, POINTS, X, Y, machine, named
 
 from mtc_hw.formula.emit import I64, UNSURE, Emitter, vector_width
+from mtc_hw.formula.evaluate import evaluate
 from mtc_hw.formula.lower import Lowering
 from mtc_hw.formula.node import Node, exp, tanh
 from mtc_hw.formula.precision import FLOAT32, FLOAT64, Precision
@@ -124,7 +125,7 @@ def test_exponential_steps_are_within_3e_7() -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_machine_code_has_the_value_of_the_formula(name: str) -> None:
     roots, inputs = Lowering({})([OPERATIONS[name](V, U)]), {X: POINTS[0], Y: POINTS[1]}
-    exact = evaluated(roots, inputs)[0]
+    exact = evaluate(roots, inputs)[0]
     assert np.abs(machine(roots, inputs)[0] - exact).max() < 1e-6 * np.abs(exact).max()
 
 

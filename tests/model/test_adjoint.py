@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from formulas import OPERATIONS, POINTS, Array, X, Y, evaluated, named, tensors
+from formulas import OPERATIONS, POINTS, Array, X, Y, named, tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtc_hw.formula.evaluate import evaluate
 from mtc_hw.formula.lower import Lowering
 from mtc_hw.formula.node import Node, node, topological
 from mtc_hw.formula.series import phi1
@@ -25,7 +26,7 @@ def pulled(operation: Operation, points: Array = POINTS) -> list[Array]:
     x, y = named(*X), named(*Y)
     gradient = pull_back({operation(x, y): node(1.0)})
     roots = Lowering({})([gradient.get(each, node(0.0)) for each in (x, y)])
-    return evaluated(roots, {X: points[0], Y: points[1]})
+    return evaluate(roots, {X: points[0], Y: points[1]})
 
 
 def backward(operation: Operation, points: Array = POINTS) -> list[Array]:
@@ -77,7 +78,7 @@ def test_several_seeds_add_up_even_where_one_needs_the_other() -> None:
     square = x * x
     gradient = pull_back({square: first, square * x: second})
     values = {("state", 0): 3.0, ("adjoint", 0): 5.0, ("adjoint", 1): 7.0}
-    assert evaluated(Lowering({})([gradient[x]]), values)[0] == 5 * 2 * 3 + 7 * 3 * 9
+    assert evaluate(Lowering({})([gradient[x]]), values)[0] == 5 * 2 * 3 + 7 * 3 * 9
 
 
 def test_an_unused_input_has_no_gradient() -> None:
@@ -95,7 +96,7 @@ def test_a_long_chain_is_no_deep_recursion() -> None:
 
 def test_phi1_and_its_logarithmic_slope_are_within_their_stated_errors() -> None:
     z, exact = Z[Z != 0], np.expm1(Z[Z != 0]) / Z[Z != 0]
-    values = evaluated(Lowering({})([phi1(named(*X)), psi(named(*X))]), {X: z})
+    values = evaluate(Lowering({})([phi1(named(*X)), psi(named(*X))]), {X: z})
     assert np.abs(values[0] / exact - 1).max() < 1e-7
     assert np.abs(values[1] - (1 / -np.expm1(-z) - 1 / z)).max() < 1e-7
 

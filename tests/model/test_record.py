@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from formulas import evaluated
 
+from mtc_hw.formula.evaluate import evaluate
 from mtc_hw.formula.node import Node, topological
 from mtc_hw.model.algebra import Value
 from mtc_hw.model.mtc import Integrator, coefficients, dynamics, parameters
@@ -54,7 +54,7 @@ def test_the_recorded_step_has_the_value_of_the_reference(population: Population
     state = [np.full(3, start) for start in recipe.program.initial]
     for step, share in enumerate((0.25, 0.75)):
         own = {("state", index): value for index, value in enumerate(state)} | {("share", 0): np.full(3, share)}
-        *state, output, _, _ = evaluated(formula.roots, inputs | own)
+        *state, output, _, _ = evaluate(formula.roots, inputs | own)
         assert np.allclose(output, expected[step].numpy(), atol=1e-7)
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from formulas import evaluated
 
+from mtc_hw.formula.evaluate import evaluate
 from mtc_hw.formula.lower import Lowering
 from mtc_hw.formula.node import Node
 from mtc_hw.formula.precision import FLOAT64
@@ -50,7 +50,7 @@ def by_formula(population: Neurons, state: dict[str, Array], current: Array) -> 
         inputs = {("coefficient", index): values for index, values in enumerate(c.values())}
         inputs |= {("state", index): state[name][lanes] for index, name in enumerate(structure.states)}
         inputs["current", 0] = current[lanes]
-        for name, values in zip(structure.states, evaluated(roots, inputs), strict=True):
+        for name, values in zip(structure.states, evaluate(roots, inputs), strict=True):
             for lane, value in zip(lanes, values, strict=True):
                 found[lane][name] = float(value)
     return found

@@ -1,0 +1,85 @@
+"""What a chip's trims are set to, as values: the calibration's knobs before they are rounded to codes."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtc_hw.hardware.dac import Codes, Dac
+from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign
+from mtc_hw.spec import Array
+
+Knob = Literal["bias", "reference", "filter", "input", "offset", "synapse"]
+KNOBS: frozenset[Knob] = frozenset({"bias", "reference", "filter", "input", "offset", "synapse"})
+"""Elements' and leak's biases, their references, filters' biases, inputs, constant current, readout weights."""
+
+AT_BOUND = "{} at its bound"
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """Values of all trims, and of the readout's weights, which have no trim beside their own converter."""
+
+    bias: Array  # (8, N) share of the branch's own current
+    reference: Array  # (5, N) V
+    inputs: Array  # (N, inputs) share of the input's own current
+    offset: Array  # (N,) A
+    synapses: Array  # (outputs, N) A, signed
+
+    @staticmethod
+    def of(design: MappedDesign) -> "Setting":
+        """What the design's codes stand for; a chip's deviations are not in it."""
+        trim = design.trim
+        return Setting(
+            trim.current.decode(design.bias_trim),
+            trim.reference.decode(design.reference_trim),
+            trim.current.decode(design.input_trim),
+            trim.offset.decode(design.offset_trim),
+            design.readout_dac.decode(design.readout_code),
+        )
+
+    def on(self, design: MappedDesign) -> MappedDesign:
+        """The design with the codes next to these values."""
+        trim = design.trim
+        return dataclasses.replace(
+            design,
+            bias_trim=np.where(design.present, trim.current.nearest(self.bias), 0.0),
+            reference_trim=trim.reference.nearest(self.reference),
+            input_trim=trim.current.nearest(self.inputs),
+            offset_trim=trim.offset.nearest(self.offset),
+            readout_code=design.readout_dac.nearest(self.synapses),
+        )
+
+    def scale(self, design: MappedDesign, measured: "Setting") -> Array:
+        """By what these values multiply the curves that were measured with others, (rows, N)."""
+        inputs = ((1.0 + self.inputs) / (1.0 + measured.inputs)).T
+        synapses = np.abs(self.synapses) / np.where(measured.synapses == 0.0, 1.0, np.abs(measured.synapses))
+        return np.vstack([(1.0 + self.bias) / (1.0 + measured.bias), inputs, synapses])
+
+    def shift(self, design: MappedDesign, measured: "Setting") -> Array:
+        """By how much they move the curves along what is sensed, unit voltages, (rows, N)."""
+        moved = np.zeros((len(design.rows), design.count))
+        moved[: LEAK + 1] = (self.reference - measured.reference) / design.scale.volt
+        return moved
+
+
+def at_bounds(design: MappedDesign) -> tuple[tuple[str, ...], ...]:
+    """Of each neuron, which trims a calibration would turn further than they go."""
+    names = [row for row, _ in design.rows]
+    found: list[list[str]] = [[] for _ in range(design.count)]
+
+    def note(label: str, codes: Codes, dac: Dac) -> None:
+        ends: NDArray[np.bool_] = np.abs(codes) >= dac.limits[1]
+        for neuron in np.flatnonzero(ends):
+            found[neuron].append(AT_BOUND.format(label))
+
+    for row, name in enumerate(BRANCHES):
+        note(f"{name} bias", design.bias_trim[row], design.trim.current)
+    for row in range(LEAK + 1):
+        note(f"{names[row]} reference", design.reference_trim[row], design.trim.reference)
+    for index, codes in enumerate(design.input_trim.T):
+        note(names[len(BRANCHES) + index], codes, design.trim.current)
+    note("constant current", design.offset_trim, design.trim.offset)
+    return tuple(map(tuple, found))
