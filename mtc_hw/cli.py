@@ -11,6 +11,7 @@ import typer
 from mtc_hw import __version__
 from mtc_hw.cli_characterise import characterise
 from mtc_hw.cli_chips import analyse, area, sobol
+from mtc_hw.cli_codesign import codesign
 from mtc_hw.cli_compare import compare
 from mtc_hw.cli_corners import corners
 from mtc_hw.cli_excitability import excitability
@@ -153,6 +154,7 @@ app.command(name="calibrate")(calibrate)
 app.command(name="excitability")(excitability)
 app.command(name="corners")(corners)
 app.command(name="characterise")(characterise)
+app.command(name="codesign")(codesign)
 
 
 @app.command()

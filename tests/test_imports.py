@@ -74,6 +74,7 @@ LAYERS = [
         "cli_montecarlo",
         "cli_chips",
         "cli_compare",
+        "cli_codesign",
         "cli",
         "__main__",
     ],

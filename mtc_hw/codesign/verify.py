@@ -8,9 +8,12 @@ import numpy as np
 
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.variation import Variation
+from mtc_hw.metrics import r2
 from mtc_hw.model.tasks import Examples, Split
 from mtc_hw.montecarlo.compiled import block_size, simulated
 from mtc_hw.montecarlo.study import DrivenNetwork, Series, Study, Tier, one_place
+from mtc_hw.simulate.network import run_networks
+from mtc_hw.simulate.pool import Runner
 from mtc_hw.spec import Array
 
 BURN_IN = 250  # samples that only bring a network into step
@@ -75,3 +78,17 @@ def _found(value: float | None) -> float:
 
 def _series(examples: Examples, part: slice) -> Series:
     return Series(examples.inputs[part, None], examples.targets[part])
+
+
+def verify_circuits(chips: Sequence[MappedDesign], split: Split, options: VerifyOptions, run: Runner) -> Scores:
+    """The same test part by transistors in ngspice, with the trained readout alone."""
+    series = _series(split.test, slice(0, BURN_IN + options.test + 1))
+    found = run_networks(list(chips), "transistor", series.inputs, run)
+    kept = slice(BURN_IN, None)
+    raw = [
+        r2(each.prediction[kept, 0], series.targets[kept])
+        if not each.failed and np.isfinite(each.prediction).all()
+        else np.nan
+        for each in found
+    ]
+    return Scores(np.array(raw), np.full(len(raw), np.nan))
