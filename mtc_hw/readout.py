@@ -1,6 +1,6 @@
 """The one readout: synapse, four-pole low-pass and linear map, for software traces and circuit waveforms alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,9 @@ from mtc_hw.rounding import Index, round_in_turn
 from mtc_hw.spec import AnySynapse, Readout
 
 Array = NDArray[np.float64]
+
+Nearest = Callable[[Index, Array], Array]
+"""What a converter has next to weights: their numbers, one for each output, and their values to the values it has."""
 
 FULL_SCALES = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4)
 """Shares of a readout's largest weight that are tried as full scale of its converter."""
@@ -60,34 +63,34 @@ def fit_readout(features: ArrayLike, target: ArrayLike, tau: float, ridge: float
 
 
 def rounded_readout(
-    readout: Readout, features: ArrayLike, target: ArrayLike, bits: int, ridge: float = 1e-6
-) -> Readout:
-    """The readout with weights that a signed converter of so many bits has.
+    readout: Readout, features: ArrayLike, target: ArrayLike, grids: Sequence[Nearest], ridge: float = 1e-6
+) -> tuple[Readout, int]:
+    """The readout with weights that a converter has, and which of the `grids` it is on: the one that loses least.
 
-    Its full scale is the largest weight or a share of it, whichever loses least: few large weights would else take
-    the resolution of all. One weight after the other is rounded, the largest first, and the rest take over what it
-    lost.
+    Grids differ in their full scale: few large weights would else take the resolution of all. One weight after the
+    other is rounded, the largest first, and the rest take over what it lost.
     """
     x, t = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
     t = t[:, None] if t.ndim == 1 else t
     centred = x - x.mean(axis=0)
     inverse = np.linalg.inv(centred.T @ centred + ridge * len(x) * np.eye(x.shape[1]))
+    order = np.argsort(-np.abs(readout.weights), axis=1)
+    each = np.repeat(inverse[None], len(order), axis=0)
+    tried = [round_in_turn(readout.weights, each, nearest, order) for nearest in grids]
+    lost = [float(np.square(centred @ weights.T - (t - t.mean(axis=0))).sum()) for weights in tried]
+    best = int(np.argmin(lost))
+    return Readout(tried[best], t.mean(axis=0) - tried[best] @ x.mean(axis=0), readout.tau), best
+
+
+def even_grids(readout: Readout, bits: int) -> list[Nearest]:
+    """Those of a signed converter of so many bits whose full scale is the largest weight, or a share of it."""
     top = 2.0 ** (bits - 1) - 1
+    # One converter serves all outputs, so all share its step.
     largest = float(np.abs(readout.weights).max())
-    best, lowest = readout.weights, np.inf
-    for share in FULL_SCALES:
-        # One converter serves all outputs, so all share its step.
-        nearest = _on_grid(share * largest / top, top)
-        order = np.argsort(-np.abs(readout.weights), axis=1)
-        weights = round_in_turn(readout.weights, np.repeat(inverse[None], len(order), axis=0), nearest, order)
-        error = float(np.square(centred @ weights.T - (t - t.mean(axis=0))).sum())
-        if error < lowest:
-            best, lowest = weights, error
-    return Readout(best, t.mean(axis=0) - best @ x.mean(axis=0), readout.tau)
+    return [_on_grid(share * largest / top, top) for share in FULL_SCALES]
 
 
-def _on_grid(lsb: float, top: float) -> Callable[[Index, Array], Array]:
-    """What a signed converter has next to a weight."""
+def _on_grid(lsb: float, top: float) -> Nearest:
     return lambda _, weight: np.asarray(lsb * np.clip(np.rint(weight / lsb), -top, top))
 
 

@@ -8,7 +8,7 @@ from scipy.optimize import lsq_linear
 
 from mtc_hw.calibration.search import Aim, Ask, Box, Found, Goal, Part, Path, Space, search
 from mtc_hw.hardware.dac import Codes
-from mtc_hw.rounding import round_in_turn
+from mtc_hw.rounding import Index, round_in_turn
 from mtc_hw.spec import Array
 
 FIRST_STEP = 0.125
@@ -48,6 +48,7 @@ class _State:
     codes: Codes
     quantities: Array
     slopes: Array  # (wanted, movable) tolerances per code; 0 where a knob does nothing or is not known to
+    reach: float = 1.0  # of each span, that the sensitivities are trusted for: twice the last step that helped
     tried: dict[bytes, Array] = field(default_factory=dict)
 
     def ask(self, codes: Codes) -> Generator[Codes, Array, Array]:
@@ -147,8 +148,9 @@ def _step(state: _State) -> Generator[Codes, Array, bool]:
         quantities = yield from state.ask(codes)
         if np.isfinite(state.aim.merit(quantities)):
             _broyden(state, change, quantities)
+        state.reach = float(np.max(np.abs(change) / state.box.span[state.box.movable]))
         if state.better(quantities):
-            state.codes, state.quantities = codes, quantities
+            state.codes, state.quantities, state.reach = codes, quantities, 2.0 * state.reach
             return True
         change = np.trunc(change / 2.0)
     return False
@@ -163,18 +165,42 @@ def _change(state: _State) -> Array:
     if not len(active):
         return result
     span = state.box.span[movable][active]
+    far = np.maximum(np.floor(state.reach * span), 1.0)
+    low, high = np.maximum(low[active], -far), np.minimum(high[active], far)
     matrix = np.vstack([state.slopes[:, active], np.diag(RESERVE / span)])
     wanted = np.concatenate([-state.aim.misses(state.quantities), np.zeros(len(active))])
     # `lsq_linear` wants room between the limits; half a code beyond them is rounded back.
-    found = lsq_linear(matrix, wanted, (low[active] - 0.49, high[active] + 0.49), method="bvls")
+    found = lsq_linear(matrix, wanted, (low - 0.49, high + 0.49), method="bvls")
     inverse = np.asarray(np.linalg.inv(matrix.T @ matrix), dtype=np.float64)
 
-    def nearest(index: int, value: float) -> float:
-        return float(np.clip(np.rint(value), low[active[index]], high[active[index]]))
+    def nearest(index: Index, value: Array) -> Array:
+        return np.clip(np.rint(value), low[index], high[index])
 
     order = np.argsort(-(matrix**2).sum(axis=0))
-    result[active] = round_in_turn(np.asarray(found.x, dtype=np.float64), inverse, nearest, order)
-    return result
+    whole = round_in_turn(np.asarray(found.x)[None], inverse[None], nearest, order[None])[0]
+    for step in _nearby(matrix, wanted, whole, low, high):
+        result[active] = step
+        if state.moved(result).tobytes() not in state.tried:
+            return result
+    return np.zeros(len(movable))
+
+
+def _nearby(matrix: Array, wanted: Array, whole: Array, low: Array, high: Array) -> Array:
+    """Whole steps (steps, K) around one, the best first, that promise to be better than none.
+
+    What rounding in turn leaves, a code more or less of one knob or two may still better.
+    """
+    single = np.vstack([np.eye(len(whole)), -np.eye(len(whole))])
+    pairs = (single[:, None] + single[None]).reshape(-1, len(whole))
+    around = np.unique(np.vstack([pairs[np.abs(pairs).max(axis=1) <= 1.0], single]), axis=0)
+    while True:
+        steps = whole + around  # itself among them: one up and the same one down
+        steps = steps[((steps >= low) & (steps <= high)).all(axis=1)]
+        left = ((steps @ matrix.T - wanted) ** 2).sum(axis=1)
+        if left.min() >= ((matrix @ whole - wanted) ** 2).sum() * (1.0 - 1e-9):
+            better = left < (wanted**2).sum() * (1.0 - 1e-9)
+            return np.asarray(steps[better][np.argsort(left[better])])
+        whole = steps[np.argmin(left)]
 
 
 def _broyden(state: _State, change: Array, quantities: Array) -> None:

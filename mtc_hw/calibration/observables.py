@@ -19,6 +19,13 @@ def _increasing(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _even(outputs: tuple[float, ...]) -> tuple[float, ...]:
+    steps = {round(b - a, 6) for a, b in zip(outputs, outputs[1:], strict=False)}
+    if len(steps) > 1 or min(steps, default=1.0) <= 0.0:
+        raise ValueError("outputs must rise in equal steps")
+    return outputs
+
+
 _Level = Annotated[float, Field(ge=-100.0, le=100.0, allow_inf_nan=False)]
 Range = Annotated[tuple[_Level, _Level], AfterValidator(_increasing)]
 """From, to; unit voltages."""
@@ -31,7 +38,7 @@ class Curves(BaseModel):
 
     sweep: Range = (-5.0, 4.5)
     step: Annotated[float, Field(gt=0.001, le=1.0)] = 0.25
-    outputs: Annotated[tuple[_Level, ...], Field(min_length=1)] = (0.0,)  # in equal steps
+    outputs: Annotated[tuple[_Level, ...], AfterValidator(_even), Field(min_length=1)] = (-1.0,)
 
     @property
     def voltage(self) -> Array:

@@ -40,6 +40,8 @@ def plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, Technology):
         return value.model_dump()
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
     if dataclasses.is_dataclass(value):
         return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
     return value
@@ -61,6 +63,9 @@ def _typed(hint: Any, value: Any) -> Any:
         return technology_of(value)
     if dataclasses.is_dataclass(hint):
         return read_fields(typing.cast("type[Any]", hint), value)
+    if typing.get_origin(hint) is tuple:
+        (own, *_) = typing.get_args(hint)
+        return tuple(_typed(own, each) for each in value)
     if typing.get_origin(hint) is np.ndarray:
         kind = bool if "bool" in str(hint) else np.float64
         array = np.empty(value["shape"], kind) if isinstance(value, dict) else np.array(value, dtype=kind)

@@ -23,7 +23,7 @@ from mtc_hw.model.network import Network
 from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Examples, Split
-from mtc_hw.readout import fit_readout, lowpass, predict, rounded_readout
+from mtc_hw.readout import even_grids, fit_readout, lowpass, predict, rounded_readout
 from mtc_hw.spec import Array, CellEffects, ModelSpec, Readout
 
 
@@ -165,7 +165,9 @@ def final_readout(network: Network, examples: Examples, o: TrainOptions, generat
     x = seen.features.flatten(0, 1)
     y = targets.reshape(len(x), -1).numpy()
     readout = fit_readout(x.numpy(), y, network.timing.readout, o.ridge)
-    return readout if o.bits is None else rounded_readout(readout, x.numpy(), y, o.bits, o.ridge)
+    if o.bits is None:
+        return readout
+    return rounded_readout(readout, x.numpy(), y, even_grids(readout, o.bits), o.ridge)[0]
 
 
 def emitted(network: Network, inputs: Array) -> list[Array]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mtc_hw.analysis.tiers import Lanes
+from mtc_hw.analysis.tiers import Lanes, longest_step, meant
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.population import population
 from mtc_hw.montecarlo.figures import blank, network_row, neuron_rows, refitted_score
@@ -44,7 +44,8 @@ def simulated(
 
 def _side_by_side(study: Study, place: Place, chips: Sequence[MappedDesign], threads: int) -> Lanes:
     assert study.tier in ("ode", "cells")
-    return Lanes.of(population(chips), place.design, study.tier, study.precision, threads)
+    together, step = population(chips), longest_step(place.design, study.tier)
+    return Lanes(together, meant(together, study.tier), step, study.precision, threads)
 
 
 def _neurons(

@@ -23,7 +23,7 @@ def sweep_deck(
     low, high, step = sweep
     instruments = [*neuron_view(design, index, level).branches, *synapse_views(design, index, level)]
     wanted = tuple(f"i(vo_{each.name})" for each in instruments)
-    spacing = outputs[1] - outputs[0]
+    spacing = outputs[1] - outputs[0] if len(outputs) > 1 else 1.0
     # Half a step of slack: whether the last point is reached hangs on the rounding of ngspice's sum of steps.
     swept = [low, high + 0.5 * step, step]
     held = [outputs[0], outputs[-1] + 0.5 * spacing, spacing]

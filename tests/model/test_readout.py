@@ -6,7 +6,7 @@ from scipy.integrate import solve_ivp
 
 from mtc_hw.errors import DataError, SpecError
 from mtc_hw.metrics import r2, s_comm, s_comp, silent
-from mtc_hw.readout import features, fit_readout, lowpass, predict, rounded_readout
+from mtc_hw.readout import even_grids, features, fit_readout, lowpass, predict, rounded_readout
 from mtc_hw.spec import AnySynapse, Readout, RectifiedTanh, Synapse
 
 
@@ -46,7 +46,7 @@ def test_a_rounded_readout_has_codes_and_loses_less_than_plain_rounding() -> Non
     x = draw.normal(size=(400, 20)) @ draw.normal(size=(20, 20)) + 1.0
     t = x @ draw.normal(size=(20, 2)) + 0.1 * draw.normal(size=(400, 2))
     exact = fit_readout(x, t, tau=3.0)
-    rounded = rounded_readout(exact, x, t, bits=5)
+    rounded = rounded_readout(exact, x, t, even_grids(exact, 5))[0]
     codes = rounded.weights / (np.abs(rounded.weights).max() / 15)
     assert np.allclose(codes, np.rint(codes))
     lsb = np.abs(exact.weights).max() / 15
@@ -59,7 +59,7 @@ def test_many_bits_round_nothing_away() -> None:
     draw = np.random.default_rng(2)
     x, t = draw.normal(size=(200, 6)), draw.normal(size=200)
     exact = fit_readout(x, t, tau=3.0)
-    assert np.allclose(rounded_readout(exact, x, t, bits=24).weights, exact.weights, atol=1e-6)
+    assert np.allclose(rounded_readout(exact, x, t, even_grids(exact, 24))[0].weights, exact.weights, atol=1e-6)
 
 
 def test_wrong_shapes_are_refused() -> None:
