@@ -17,6 +17,7 @@ Start = Annotated[
 Chips = Annotated[int, typer.Option(min=1, help="Virtual chips that every step is judged on.")]
 Looped = Annotated[int, typer.Option(min=1, help="Others, that the fine-tuning has in the loop.")]
 Circuits = Annotated[int, typer.Option(min=0, help="Of the judged chips, so many by transistors in ngspice too.")]
+Plan = Annotated[str, typer.Option(help="Calibration plan, shipped or a TOML file, of all chips; none: untrimmed.")]
 Iterations = Annotated[int | None, typer.Option(min=1, help="Of the training; as the recipe says when not given.")]
 Tune = Annotated[int | None, typer.Option(min=1, help="Iterations of the fine-tuning.")]
 
@@ -29,6 +30,7 @@ def codesign(
     bits: MappedBits = 8,
     chips: Chips = 20,
     looped: Looped = 8,
+    plan: Plan = "dc",
     circuits: Circuits = 0,
     iterations: Iterations = None,
     tune: Tune = None,
@@ -44,10 +46,12 @@ def codesign(
     """
     from contextlib import nullcontext
 
+    from mtc_hw.calibration.plan import load_plan
     from mtc_hw.codesign.loop import CodesignOptions
     from mtc_hw.codesign.loop import codesign as whole_loop
     from mtc_hw.codesign.report import summary, write_codesign
     from mtc_hw.codesign.start import load_start, quickened, series_of, with_iterations, with_seed
+    from mtc_hw.codesign.trimming import ByPlan, untrimmed
     from mtc_hw.hardware.mapping import MappingOptions
     from mtc_hw.simulate.pool import Workers, open_workers
 
@@ -60,6 +64,7 @@ def codesign(
     given, options = with_seed(given, options, seed)
     series = series_of(given, quick)
     with open_workers(Workers(jobs=jobs)) if circuits else nullcontext() as run:
-        found = whole_loop(given, series, options, None, run, out, not as_json, resume)
+        trim = untrimmed if plan == "none" else ByPlan(load_plan(plan))
+        found = whole_loop(given, series, options, trim, run, out, not as_json, resume)
     values = write_codesign(found, out, shlex.join(["mtc-hw", *sys.argv[1:]]))
     emit(as_json, values, summary(found, out))

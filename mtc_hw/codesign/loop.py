@@ -2,13 +2,12 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from mtc_hw.characterise import cells_for
 from mtc_hw.codesign.silicon import CompiledChips
+from mtc_hw.codesign.trimming import Calibrate, Trimmed, untrimmed
 from mtc_hw.codesign.verify import Scores, VerifyOptions, verify, verify_circuits
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.cells import Cells
@@ -35,12 +34,6 @@ FINE = TrainOptions(
     iterations=200, learning_rate=1.5e-3, warm_up=10, activity=0.02, allowance=0.02, candidates=1,
 )  # fmt: skip
 """Of the fine-tuning: short, at a small rate, on windows as in the recipe "circuit"."""
-
-
-class Calibrate(Protocol):
-    """Trims chips of a design, each as far as it can, towards what the network means."""
-
-    def __call__(self, target: ModelSpec, chips: Sequence[MappedDesign], split: Split) -> Sequence[MappedDesign]: ...
 
 
 @dataclass(frozen=True)
@@ -107,15 +100,15 @@ class _Bench:
     technology: Technology
     cells: Cells
     split: Split
-    calibrate: Calibrate | None
+    calibrate: Calibrate
     run: Runner | None
 
     def mapped(self, spec: ModelSpec) -> MappedDesign:
         return map_spec(spec, self.technology, self.cells, self.options.mapping)
 
-    def chips(self, spec: ModelSpec, design: MappedDesign, seed: int, count: int) -> tuple[MappedDesign, ...]:
+    def chips(self, spec: ModelSpec, design: MappedDesign, seed: int, count: int) -> Trimmed:
         drawn = [self.options.variation.draw(design, seed, sample) for sample in range(count)]
-        return tuple(drawn if self.calibrate is None else self.calibrate(spec, drawn, self.split))
+        return self.calibrate(spec, drawn, self.split)
 
     def step(self, name: str, spec: ModelSpec, began: float) -> Step:
         o, design = self.options, self.mapped(spec)
@@ -123,7 +116,7 @@ class _Bench:
         scores = verify(chips, self.split, o.verify, o.seed)
         circuits = None
         if self.run is not None and o.circuits:
-            circuits = verify_circuits(chips[: o.circuits], self.split, o.verify, self.run)
+            circuits = verify_circuits(chips.chips[: o.circuits], self.split, o.verify, self.run)
         return Step(name, spec, design, scores, circuits, time.monotonic() - began)
 
 
@@ -131,7 +124,7 @@ def codesign(
     start: ModelSpec | TrainOptions,
     split: Split,
     options: CodesignOptions | None = None,
-    calibrate: Calibrate | None = None,
+    calibrate: Calibrate = untrimmed,
     run: Runner | None = None,
     out: Path | None = None,
     progress: bool = True,
@@ -140,7 +133,7 @@ def codesign(
     """Every step of the loop, with what chips make of each.
 
     `start` are the options of a training from the beginning, in the measured curves, or a network, which is judged as
-    it is and then fine-tuned. `calibrate` trims the chips, in the loop and judged; without it they stay as they came.
+    it is and then fine-tuned. `calibrate` trims the chips, in the loop and judged.
     `run` is for the chips that are judged by transistors too. `out` is a folder for the trainings' states, from which
     `resume` goes on to the same result.
     """
@@ -170,7 +163,8 @@ def _tuned(bench: _Bench, last: Step, out: Path | None, progress: bool, resume: 
     began, o = time.monotonic(), bench.options
     spec = in_its_cells(last.spec, last.design)
     from_spec(spec)  # refuses what training cannot hold before chips are trimmed
-    chips = CompiledChips(bench.chips(spec, last.design, o.seed + IN_THE_LOOP, o.looped), threads=o.verify.threads)
+    looped = bench.chips(spec, last.design, o.seed + IN_THE_LOOP, o.looped)
+    chips = CompiledChips(looped.chips, threads=o.verify.threads)
     save = None if out is None else out / "fine-tuned-state.safetensors"
     tuned, told = hardware_in_the_loop(spec, chips, bench.split, o.tune, progress, save, resume)
     step = bench.step("fine-tuned", tuned, began)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mtc_hw.codesign.trimming import Trimmed
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.metrics import r2
@@ -55,21 +56,32 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def verify(chips: Sequence[MappedDesign], split: Split, options: VerifyOptions, seed: int = 0) -> Scores:
-    """Run every chip, a design with its deviations and trims, over the end of the training part and the test part."""
-    subject = DrivenNetwork(
-        _series(split.test, slice(0, BURN_IN + options.test + 1)),
-        BURN_IN,
-        _series(split.train, slice(-(BURN_IN + options.refit), None)),
-        RIDGE,
-    )
+def verify(trimmed: Trimmed, split: Split, options: VerifyOptions, seed: int = 0) -> Scores:
+    """Run every chip, a design with its deviations and trims, over the test part.
+
+    Where the calibration left no readouts of the chips' own, each gets one without a converter's rounding, fitted to
+    the end of the training part.
+    """
+    test = _series(split.test, slice(0, BURN_IN + options.test + 1))
+    if trimmed.refitted is not None:
+        subject = DrivenNetwork(test, BURN_IN)
+        return Scores(*(_scores(each, subject, options, seed)[0] for each in (trimmed.chips, trimmed.refitted)))
+    lesson = _series(split.train, slice(-(BURN_IN + options.refit), None))
+    return Scores(*_scores(trimmed.chips, DrivenNetwork(test, BURN_IN, lesson, RIDGE), options, seed))
+
+
+def _scores(
+    chips: Sequence[MappedDesign], subject: DrivenNetwork, options: VerifyOptions, seed: int
+) -> tuple[Array, Array]:
+    """R2 with the chips' readouts, and with those fitted here."""
     places = one_place(chips[0])
     study = Study(subject, chips[0], places, options.tier, Variation(), seed, precision="float32")
     rows, block = [], block_size(study)
     for first in range(0, len(chips), block):
         part = chips[first : first + block]
         rows += simulated(study, places[0], range(first, first + len(part)), part, options.threads)
-    return Scores(*(np.array([_found(getattr(each.row, name)) for each in rows]) for name in ("r2", "r2_refitted")))
+    raw, refitted = (np.array([_found(getattr(each.row, name)) for each in rows]) for name in ("r2", "r2_refitted"))
+    return raw, refitted
 
 
 def _found(value: float | None) -> float:

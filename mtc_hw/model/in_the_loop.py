@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtc_hw.errors import DataError
-from mtc_hw.model.descent import Descent, descend, turn
+from mtc_hw.model.descent import Descent, descend, draw_chips, turn
 from mtc_hw.model.export import from_spec, to_spec
 from mtc_hw.model.loss import Batch, windows
 from mtc_hw.model.network import Network, Observation
@@ -72,9 +72,10 @@ class LoopHistory:
 
 @dataclass(frozen=True, eq=False)
 class _InTheLoop:
-    """A `descent.Forward` that measures."""
+    """A `descent.Forward` that measures a share of a batch's windows, the first ones."""
 
     measure: Measure
+    share: float = 1.0
 
     def __call__(
         self, network: Network, batch: Batch, seen: Observation, o: TrainOptions, generator: torch.Generator
@@ -82,11 +83,18 @@ class _InTheLoop:
         return seen._replace(features=straight_through(seen.features, self.values(network, batch, o, generator)))
 
     def values(self, network: Network, batch: Batch, o: TrainOptions, generator: torch.Generator) -> Tensor:
-        """Measured features (B, kept, N). Rows that share a readout of their own, `loss.fit`, share a chip."""
-        rows = len(batch.inputs)
+        """Features (B, kept, N), NaN in windows that are left to the model.
+
+        Rows that share a readout of their own, `loss.fit`, share a chip.
+        """
+        rows, size = len(batch.inputs), (len(batch.kept), network.layers[0].neurons.count)
         groups = o.groups if o.chips == "per_chip" else rows
-        chips = _drawn(self.measure.count, groups, generator).repeat(rows // groups)
-        return _measured(self.measure, to_spec(network), batch, chips)
+        measured = max(1, round(self.share * groups))
+        chips = _drawn(self.measure.count, measured, generator).repeat(rows // groups)
+        result = torch.full((rows, *size), torch.nan)
+        part = Batch(batch.inputs[: len(chips)], batch.targets[: len(chips)], batch.kept)
+        result[: len(chips)] = _measured(self.measure, to_spec(network), part, chips)
+        return result
 
 
 def straight_through(modelled: Tensor, measured: Tensor) -> Tensor:
@@ -121,6 +129,7 @@ def hardware_in_the_loop(
     progress: bool = True,
     save: Path | None = None,
     resume: bool = False,
+    share: float = 1.0,
 ) -> tuple[ModelSpec, LoopHistory]:
     """Train a network on with chips in the loop. Its readout is then fitted to what the chips gave.
 
@@ -131,49 +140,63 @@ def hardware_in_the_loop(
     passed straight through. Activity and excess voltage, which the loss penalises, are the model's own.
 
     `options.chips` "per_sample": each window on a chip of its own and one readout for all; "per_chip": `groups` chips
-    in a batch with a readout each; "alternating": by turns; "nominal": as "per_sample". Beside the chips' there is no
-    mismatch: `options.spread` is left out, and so is `options.bits` but for the readout. Deterministic for
-    `options.seed` and the same measured values; `save` and `resume` as in `train`.
+    in a batch with a readout each; "alternating": by turns; "nominal": as "per_sample". With a `share` below 1 the
+    other windows are left to the model, on virtual chips of `options.spread`: few chips are soon learned by heart.
+    With all windows measured there is no such spread. `options.bits` is that of the readout alone. Deterministic for
+    `options.seed` and the same measured values; `save` and `resume` as in `train`. Raises DataError for a share that
+    is none.
     """
-    o, began = replace(options, spread=Spread()), time.monotonic()
-    network, source, forward = from_spec(spec), Series(split), _InTheLoop(measure)
+    if not 0.0 < share <= 1.0:
+        raise DataError(f"the measured share of the windows is {share:g}; it must be above 0 and at most 1")
+    began, o = time.monotonic(), options if share < 1.0 else replace(options, spread=Spread())
+    network, source, forward = from_spec(spec), Series(split), _InTheLoop(measure, share)
     generator = torch.Generator().manual_seed(o.seed)
-    learned = f"{split.digest()} {replace(spec, readout=None).digest()} {measure.identity}"
+    learned = f"{split.digest()} {replace(spec, readout=None).digest()} {measure.identity} {share}"
     descent = Descent(network, o, generator, learned)
-    before = _gap(network, forward, source, o)
+    before = _gap(network, measure, source, o)
     if resume and save is not None and save.exists():
         descent.restore(save)
     descend(descent, source, began, progress, None, save, forward)
-    last = to_spec(network, measured_readout(network, measure, split, o), split.task)
-    after = _gap(network, forward, source, o)
+    last = to_spec(network, None, split.task)
+    last = replace(last, readout=measured_readout(last, measure, split, o, share))
+    after = _gap(network, measure, source, o)
     spent = time.monotonic() - began
     return last, LoopHistory(tuple(descent.history), before, after, descent.done, spent, descent.interrupted, o)
 
 
-def measured_readout(network: Network, measure: Measure, split: Split, o: TrainOptions) -> Readout:
+def measured_readout(
+    spec: ModelSpec, measure: Measure, split: Split, options: TrainOptions, share: float = 1.0
+) -> Readout:
     """One ridge readout for all chips, fitted to what they gave on windows of the training part.
 
-    Raises DataError where they gave nothing.
+    Of these, `share` are measured and the others the model's, as in `hardware_in_the_loop`. Raises DataError where
+    the chips gave nothing.
     """
+    o, network = replace(options, chips="per_sample"), from_spec(spec)
     generator = torch.Generator().manual_seed(o.seed)
-    batch = windows(split.train, max(FITTED, measure.count), o.window, counted(o), generator)
-    rows = _drawn(measure.count, len(batch.inputs), generator)
-    x = _measured(measure, to_spec(network), batch, rows).flatten(0, 1).double().numpy()
+    measured = max(FITTED, measure.count)
+    batch = windows(split.train, round(measured / share), o.window, counted(o), generator)
+    with torch.no_grad():
+        found = _InTheLoop(measure, share).values(network, batch, o, generator)
+        if not bool(found.isfinite().any()):
+            raise DataError("the chips gave nothing that a readout can be fitted to; see why they fail")
+        chips = draw_chips(o, len(batch.inputs), generator, True) if share < 1.0 else None
+        if chips is not None:
+            found = straight_through(network.observe(batch.inputs, batch.kept, chips).features, found)
+    x = found.flatten(0, 1).double().numpy()
     y = batch.targets.flatten(0, 1).double().numpy()
     here = np.isfinite(x).all(axis=1)
-    if not here.any():
-        raise DataError("the chips gave no window without a gap to fit a readout to; see why they fail")
     readout = fit_readout(x[here], y[here], network.timing.readout, o.ridge)
     return readout if o.bits is None else rounded_readout(readout, x[here], y[here], o.bits, o.ridge)
 
 
-def _gap(network: Network, forward: _InTheLoop, source: Series, o: TrainOptions) -> Gap:
-    """Over a batch of its own, the same at each call."""
+def _gap(network: Network, measure: Measure, source: Series, o: TrainOptions) -> Gap:
+    """Over a batch of its own, all measured, the same at each call."""
     generator = torch.Generator().manual_seed(o.seed)
     batch = source.batch(o, generator)
     with torch.no_grad():
         modelled = network.observe(batch.inputs, batch.kept).features
-        measured = forward.values(network, batch, turn(o, 0), generator)
+        measured = _InTheLoop(measure).values(network, batch, turn(o, 0), generator)
     here = measured.isfinite()
     x, y = modelled[here].double().numpy(), measured[here].double().numpy()
     lost = 1.0 - float(here.double().mean())

@@ -10,6 +10,7 @@ from test_cli import call, call_json
 from mtc_hw.checkpoint import load_spec
 from mtc_hw.codesign.loop import CodesignOptions, codesign, in_its_cells
 from mtc_hw.codesign.start import load_start, quickened, series_of, with_seed
+from mtc_hw.codesign.trimming import Trimmed
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.unit import parse_size
@@ -65,7 +66,7 @@ def test_chips_in_the_loop_are_trimmed_and_no_judged_ones(small_network, options
     def calibrate(target, chips, series):
         asked.append([(each.deviations.seed, each.deviations.sample) for each in chips])
         assert series is split and target.neurons.count == 4
-        return [dataclasses.replace(each, offset_trim=each.offset_trim + 3.0) for each in chips]
+        return Trimmed(tuple(dataclasses.replace(each, offset_trim=each.offset_trim + 3.0) for each in chips))
 
     trimmed = codesign(small_network, split, options, calibrate, progress=False)
     judged, looped, again = asked

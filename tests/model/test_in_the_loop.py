@@ -127,7 +127,7 @@ def test_chips_that_give_nothing_are_told(small_network, split):
     class Dead(Twin):
         __call__ = staticmethod(silent)
 
-    with pytest.raises(DataError, match=r"^the chips gave no window without a gap"):
+    with pytest.raises(DataError, match=r"^the chips gave nothing that a readout can be fitted to"):
         hardware_in_the_loop(small_network, Dead(), split, replace(PLAIN, iterations=1), progress=False)
 
 
@@ -144,3 +144,22 @@ def test_the_network_comes_back_as_a_spec_with_its_task(small_network, split):
     looped, _ = hardware_in_the_loop(small_network, Twin(), split, replace(PLAIN, iterations=1), progress=False)
     assert looped.task == split.task
     assert to_spec(from_spec(looped)).readout is None and looped.readout.tau == small_network.readout.tau
+
+
+def test_windows_that_are_not_measured_are_the_model_s_on_virtual_chips(small_network, split):
+    o = replace(PLAIN, iterations=4, chips="per_sample", spread=Spread.uniform(0.05))
+    chips = Twin(shifts=(0.1, 0.2))
+    mixed, told = hardware_in_the_loop(small_network, chips, split, o, progress=False, share=0.5)
+    training = [rows for rows in chips.calls if len(rows) == 2]
+    assert len(training) == 4 and all(sorted(rows) == [0, 1] for rows in training)
+    still, _ = hardware_in_the_loop(
+        small_network, Twin(shifts=(0.1, 0.2)), split, replace(o, spread=Spread()), progress=False, share=0.5
+    )
+    assert not np.array_equal(mixed.neurons.delta, still.neurons.delta)
+    assert told.options.spread == o.spread
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5, float("nan")])
+def test_a_share_that_is_none_is_refused(small_network, split, share):
+    with pytest.raises(DataError, match=r"^the measured share of the windows is .*; it must be above 0"):
+        hardware_in_the_loop(small_network, Twin(), split, PLAIN, progress=False, share=share)
