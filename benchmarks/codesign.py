@@ -1,9 +1,9 @@
 """Does co-design beat calibration alone? The same chips, calibrated alike, carry three networks of one size.
 
-Run: python benchmarks/codesign.py [--chips 100] [--size 2] [--iterations 1200] [--tune 150] [--out FOLDER] [--quick]
+Run: python benchmarks/codesign.py [--chips 100] [--size 2] [--iterations 800] [--tune 120] [--out FOLDER] [--quick]
 
 "ideal" is trained in ideal mathematics, "measured" in the measured curves of the cells. Both go on for `--tune`
-iterations at a small rate, and so does "co-designed" from where "measured" was, but with calibrated chips in the loop.
+iterations at a small rate; so does "co-designed" from where "measured" was, but with calibrated chips in the loop.
 All have as many neurons, the same transistors, capacitors and converters; where a network's area is larger than that
 of "ideal", its capacitors shrink. Every chip is trimmed by the same plan towards its own network and judged on the
 `cells` tier, with the trained readout and with one refitted to it. What is finished stays in the folder, and another
@@ -73,14 +73,8 @@ class Contest:
     def _options(self, curves: str) -> tuple[TrainOptions, TrainOptions]:
         """Of a training, and of its last iterations."""
         g = self.given
-        own: dict[str, Any] = {
-            "hidden": g.hidden,
-            "seed": g.seed,
-            "batch": g.batch,
-            "window": g.window,
-            "curves": curves,
-        }
-        own |= {"burn_in": g.burn_in}
+        own: dict[str, Any] = {name: getattr(g, name) for name in ("hidden", "seed", "batch", "window", "burn_in")}
+        own["curves"] = curves
         if curves == "linear":
             own |= {"chips": "nominal", "spread": Spread()}
         whole = dataclasses.replace(load_recipe("circuit"), iterations=g.iterations, **own)
@@ -201,14 +195,16 @@ def table(result: dict[str, Any]) -> str:
     lines += ["", "| on the same chips | readout | mean difference in R2 (95 %) | median (95 %) | better on |"]
     lines.append("|---|---|---|---|---|")
     for each in result["gains"]:
-        figures = [
-            f"{each[k]['value']:+.4f} ({each[k]['low']:+.4f} to {each[k]['high']:+.4f})" for k in ("mean", "median")
-        ]
+        figures = [interval(each[kind]) for kind in ("mean", "median")]
         where = f"{each['after']} over {each['before']}"
         lines.append(
             f"| {where} | {each['readout']} | {figures[0]} | {figures[1]} | {each['better']:.0%} of {each['chips']} |"
         )
     return "\n".join(lines)
+
+
+def interval(found: dict[str, float]) -> str:
+    return f"{found['value']:+.4f} ({found['low']:+.4f} to {found['high']:+.4f})"
 
 
 def arguments() -> argparse.Namespace:
@@ -219,8 +215,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--technology", default="generic")
     parser.add_argument("--plan", default="dc")
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--iterations", type=int, default=1200)
-    parser.add_argument("--tune", type=int, default=150)
+    parser.add_argument("--iterations", type=int, default=800)
+    parser.add_argument("--tune", type=int, default=120)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--window", type=int, default=650)
     parser.add_argument("--burn-in", type=int, default=250)
