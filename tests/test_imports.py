@@ -65,6 +65,7 @@ LAYERS = [
         "training",
         "pipeline",
         "doctor",
+        "codesign",
     ],
     [
         "cli_options",
@@ -77,6 +78,7 @@ LAYERS = [
         "cli_calibrate",
         "cli_chips",
         "cli_compare",
+        "cli_codesign",
         "cli",
         "__main__",
     ],
