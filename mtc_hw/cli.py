@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TextIO
 import typer
 
 from mtc_hw import __version__
+from mtc_hw.cli_calibrate import calibrate
 from mtc_hw.cli_characterise import characterise
 from mtc_hw.cli_chips import analyse, area, sobol
 from mtc_hw.cli_codesign import codesign
@@ -35,7 +36,7 @@ from mtc_hw.cli_options import (
     Temperature,
     emit,
 )
-from mtc_hw.cli_stages import budget_, calibrate, map_, netlist, simulate
+from mtc_hw.cli_stages import budget_, map_, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
 from mtc_hw.hardware.unit import SQUARE
