@@ -5,7 +5,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from mtc_hw.calibration.observables import PREDICTIONS, Answer, Instrument, Observables, Request, Table
+from mtc_hw.calibration.observables import Instrument, Observables, Request
+from mtc_hw.calibration.parts import blank, without
 from mtc_hw.hardware.design import BRANCHES, MappedDesign
 
 Place = int | tuple[int, int]
@@ -13,7 +14,7 @@ Place = int | tuple[int, int]
 
 
 class Faulty:
-    """Wraps an instrument that measures `chips` chips.
+    """Wraps an instrument on one chip.
 
     `dead`: (row, neuron) of elements that send nothing whatever their codes. `stuck`: (name of the array, place,
     value) of codes that do not move. `lost`: neurons that are NaN in whatever is asked. `hanging`: numbers of calls,
@@ -27,9 +28,8 @@ class Faulty:
         stuck: Collection[tuple[str, Place, float]] = (),
         lost: Collection[int] = (),
         hanging: Collection[int] = (),
-        chips: int = 1,
     ) -> None:
-        self.instrument, self.lost, self.hanging, self.chips = instrument, sorted(lost), hanging, chips
+        self.instrument, self.lost, self.hanging = instrument, sorted(lost), hanging
         self.dead, self.stuck = tuple(dead), tuple(stuck)
         self.calls = 0
         assert all(row < len(BRANCHES) for row, _ in self.dead)
@@ -43,9 +43,12 @@ class Faulty:
         try:
             if self.calls - 1 in self.hanging:
                 raise TimeoutError("the instrument does not answer")
-            return self._spoilt(self.instrument.measure(self._set(codes), request))
+            seen = self.instrument.measure(self._set(codes), request)
         except TimeoutError:
-            return unanswered(codes, request, self.chips)
+            return blank(codes, request)
+        for row, neuron in self.dead if seen.curves else ():
+            seen.curves.current[row, :, :, neuron] = 0.0
+        return without(seen, np.isin(np.arange(codes.count), self.lost)) if self.lost else seen
 
     def _set(self, codes: MappedDesign) -> MappedDesign:
         """What the chip makes of the codes."""
@@ -55,37 +58,3 @@ class Faulty:
             array[place] = value
             codes = dataclasses.replace(codes, **{name: array})
         return codes
-
-    def _spoilt(self, seen: Observables) -> Observables:
-        for row, neuron in self.dead if seen.curves else ():
-            seen.curves.current[row, :, :, neuron] = 0.0
-        if not self.lost:
-            return seen
-        if seen.curves:
-            seen.curves.current[..., self.lost] = np.nan
-        if seen.driven:
-            seen.driven.features[:, self.lost] = np.nan
-            seen.driven.prediction[:] = np.nan
-        spikes = tuple(
-            tuple(np.array([np.nan]) if n in self.lost else train for n, train in enumerate(trains))
-            for trains in seen.spikes
-        )
-        return dataclasses.replace(seen, spikes=spikes)
-
-
-def unanswered(codes: MappedDesign, request: Request, chips: int = 1) -> Observables:
-    """All that was asked for, as NaN."""
-    outputs, count = chips * len(codes.readout_offset), codes.count
-    curves, driven = None, None
-    if request.curves is not None:
-        swept, held = request.curves.voltage, np.array(request.curves.outputs)
-        curves = Table(swept, held, np.full((len(codes.rows), swept.size, held.size, count), np.nan))
-    if request.driven is not None:
-        samples = len(request.driven.inputs)
-        driven = Answer(np.full((samples, count), np.nan), np.full((samples, outputs), np.nan))
-    return Observables(
-        curves=curves,
-        spikes=tuple(tuple(np.array([np.nan]) for _ in range(count)) for _ in request.firing),
-        readout=np.full((outputs, PREDICTIONS.size), np.nan) if request.readout else None,
-        driven=driven,
-    )

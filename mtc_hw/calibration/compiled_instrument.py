@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mtc_hw.analysis.tiers import CompiledTier, Lanes, Precision, longest_step, meant
 from mtc_hw.calibration.compiled_curves import curve_table
-from mtc_hw.calibration.observables import PREDICTIONS, Answer, Curves, Driven, Firing, Observables, Request, Table
+from mtc_hw.calibration.observables import PREDICTIONS, Answer, Driven, Observables, Request
+from mtc_hw.calibration.parts import without
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import BY_COLUMN, BY_LINE, LEAK, MappedDesign
 from mtc_hw.hardware.population import population
@@ -39,7 +40,8 @@ class CompiledInstrument:
     def identity(self) -> str:
         drawn = [chip.deviations for chip in self.chips]
         names = ", ".join("nominal" if each is None else f"{each.seed}.{each.sample}" for each in drawn)
-        return f"{self.tier} tier, {self.precision}, design {self._nominal.digest}, chips seed.sample {names}"
+        design, chips = self._nominal.digest[:16], self._own.digest[:16]
+        return f"{self.tier} tier, {self.precision}, design {design}, chips {chips}: seed.sample {names}"
 
     @cached_property
     def _nominal(self) -> MappedDesign:
@@ -59,9 +61,12 @@ class CompiledInstrument:
         self._check(codes, request)
         design, lost = self._mended(codes)
         lanes = Lanes(design, meant(design, self.tier), self._step, self.precision, self.threads)
-        return Observables(
-            curves=None if request.curves is None else _curves(lanes, request.curves, lost),
-            spikes=tuple(_spikes(lanes, each, lost) for each in request.firing),
+        seen = Observables(
+            curves=None if request.curves is None else curve_table(design, lanes.spec, request.curves),
+            spikes=tuple(lanes.spikes(each.stimulus, each.initial, each.duration) for each in request.firing),
+        )
+        return dataclasses.replace(
+            without(seen, lost) if lost.any() else seen,
             readout=self._readout(design) if request.readout else None,
             driven=None if request.driven is None else self._driven(lanes, request.driven, lost),
         )
@@ -116,14 +121,3 @@ class CompiledInstrument:
         heard = [lanes.heard(trace, slice(k * count, (k + 1) * count)) for k in range(len(self.chips))]
         prediction, features = (np.concatenate(parts, axis=1) for parts in zip(*heard, strict=True))
         return Answer(features, prediction)
-
-
-def _curves(lanes: Lanes, request: Curves, lost: NDArray[np.bool_]) -> Table:
-    table = curve_table(lanes.chips, lanes.spec, request)
-    table.current[..., lost] = np.nan
-    return table
-
-
-def _spikes(lanes: Lanes, request: Firing, lost: NDArray[np.bool_]) -> tuple[Array, ...]:
-    trains = lanes.spikes(request.stimulus, request.initial, request.duration)
-    return tuple(np.array([np.nan]) if gone else train for gone, train in zip(lost, trains, strict=True))

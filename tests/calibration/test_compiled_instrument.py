@@ -131,10 +131,13 @@ def test_what_makes_no_neuron_is_not_a_number_and_spoils_no_other(design, chips,
     assert np.array_equal(found.driven.features[:, others], whole.driven.features[:, others])
 
 
-def test_the_identity_tells_tier_design_chips_and_precision(design, chips):
-    assert CompiledInstrument(chips[1:], "cells", precision="float32").identity == (
-        f"cells tier, float32, design {design.digest}, chips seed.sample 5.1, 5.2"
-    )
+def test_the_identity_tells_tier_precision_design_and_chips(design, chips):
+    told = CompiledInstrument(chips[1:], "cells", precision="float32").identity
+    together = population(chips[1:]).digest[:16]
+    assert told == f"cells tier, float32, design {design.digest[:16]}, chips {together}: seed.sample 5.1, 5.2"
+    alike = Variation(local="none").draw(design, 5, 1)
+    assert CompiledInstrument([alike], "ode").identity != CompiledInstrument(chips[1:2], "ode").identity
+    assert CompiledInstrument([design], "ode").identity.endswith(": seed.sample nominal")
 
 
 def test_questions_that_do_not_fit_are_refused(design, chips, preset):

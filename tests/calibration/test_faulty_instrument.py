@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from faulty_instrument import Faulty, unanswered
+from faulty_instrument import Faulty
 
 from mtc_hw.calibration.compiled_instrument import CompiledInstrument
 from mtc_hw.calibration.observables import Curves, Driven, Firing, Request
+from mtc_hw.calibration.parts import blank
 from mtc_hw.hardware.design import LEAK
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.neuron_file import Stimulus
@@ -68,7 +69,7 @@ def test_a_lost_neuron_is_not_a_number_in_anything(instrument, design, sound):
 def test_an_instrument_that_hangs_answers_the_next_call(instrument, design, sound):
     faulty = Faulty(instrument, hanging={0})
     first, second = (faulty.measure(design, ALL) for _ in range(2))
-    for found, wanted in ((first, unanswered(design, ALL)), (second, sound)):
+    for found, wanted in ((first, blank(design, ALL)), (second, sound)):
         assert np.array_equal(found.curves.current, wanted.curves.current, equal_nan=True)
         assert found.driven.prediction.tobytes() == wanted.driven.prediction.tobytes()
         assert all(
