@@ -20,6 +20,7 @@ from mtc_hw.calibration.study_run import KEPT, Finished, run_study
 from mtc_hw.calibration.used_codes import TRIMS, code_limits
 from mtc_hw.calibration_plots import Codes
 from mtc_hw.calibration_report import CalibrationPage, write_calibration_report
+from mtc_hw.errors import DataError
 from mtc_hw.exports import purpose_of
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.variation import Variation
@@ -33,6 +34,8 @@ from mtc_hw.sources import Source
 
 NOMINAL = "nominal"
 """Folder, in that of a study, of the calibration of the chip without mismatch."""
+
+FEWEST, MOST = 50, 100_000  # samples of a refit
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,19 @@ def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
 def planned(options: CalibrationOptions) -> Plan:
     """The plan with the readout's refit that is asked for. Raises DataError."""
     plan = load_plan(options.plan)
+<<<<<<< HEAD
     return plan if options.refit is None else plan.with_refit(options.refit)
+=======
+    if options.refit is None:
+        return plan
+    others = tuple(step for step in plan.steps if not isinstance(step, RefitStep))
+    if not options.refit:
+        return plan.model_copy(update={"steps": others})
+    if not FEWEST <= options.refit <= MOST:
+        raise DataError(f"refit is {options.refit} samples; give {FEWEST} to {MOST}, or 0 for none")
+    own = (plan.refit or RefitStep(method="refit")).model_copy(update={"samples": options.refit})
+    return plan.model_copy(update={"steps": (*others, own)})
+>>>>>>> h-study
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,21 +195,18 @@ def calibration_study(
 
     Raises DataError for what cannot be studied.
     """
+    plan = planned(options)
     drawn = study_of(source, dataclasses.replace(chips, trim="none"), engine.workers)
     ideal = dataclasses.replace(drawn, variation=Variation("none"), bank=None)
-    plan, purpose = planned(options), purpose_of(source, drawn.design)
+    purpose = purpose_of(source, drawn.design)
+    whole = CalibrationStudy(drawn, drawn.design, purpose, plan, options.noise)
     first = CalibrationStudy(ideal, drawn.design, purpose, plan)
     found = run_study(first, dataclasses.replace(engine, samples=1, only=None), out / NOMINAL, usual(ideal, 0.0))
     nominal = found.rows[0]
     result = load_result(out / NOMINAL / nominal.record)
     design = apply(result, drawn.design, trained_readout=True)
     with_codes = dataclasses.replace(drawn.places[0], design=design)
-    return (
-        CalibrationStudy(
-            dataclasses.replace(drawn, places=(with_codes,)), drawn.design, purpose, plan, options.noise
-        ),
-        nominal,
-    )
+    return dataclasses.replace(whole, chips=dataclasses.replace(drawn, places=(with_codes,))), nominal
 
 
 def run_calibration(
