@@ -105,7 +105,7 @@ class Neurons:
         usable = self._alive
         self.synapses = np.where(usable, matched.setting.synapses, self.synapses)
         prior = Prior(step.bias, step.reference, step.constant, step.accuracy)
-        # Later looks mend what is left from where the trims are: a small move brings little of the converters' own error.
+        # Later looks mend what is left from where the trims are: a small move brings little error of the converters.
         own = dataclasses.replace(Setting.of(self.codes), synapses=matched.setting.synapses)
         aim, self._turned = own if self._turned else matched.setting, True
         self.codes = trim_field(self.codes, spec, table, course, aim, usable, prior, knobs)
