@@ -9,8 +9,10 @@ from typing import Annotated, Literal, TextIO
 import typer
 
 from mtc_hw import __version__
+from mtc_hw.cli_calibrate import calibrate
 from mtc_hw.cli_characterise import characterise
 from mtc_hw.cli_chips import analyse, area, sobol
+from mtc_hw.cli_codesign import codesign
 from mtc_hw.cli_compare import compare
 from mtc_hw.cli_corners import corners
 from mtc_hw.cli_excitability import excitability
@@ -34,7 +36,7 @@ from mtc_hw.cli_options import (
     Temperature,
     emit,
 )
-from mtc_hw.cli_stages import budget_, calibrate, map_, netlist, simulate
+from mtc_hw.cli_stages import budget_, map_, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
 from mtc_hw.hardware.unit import SQUARE
@@ -153,6 +155,7 @@ app.command(name="calibrate")(calibrate)
 app.command(name="excitability")(excitability)
 app.command(name="corners")(corners)
 app.command(name="characterise")(characterise)
+app.command(name="codesign")(codesign)
 
 
 @app.command()

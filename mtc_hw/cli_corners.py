@@ -14,6 +14,19 @@ Tracking = Annotated[
 Trim = Annotated[
     Literal["none", "nominal"], typer.Option(help="Whose DC sweeps set the codes: nobody's, the nominal chip's.")
 ]
+Corners = Annotated[list[str] | None, typer.Option("--corner", help="Once for each; all when not given.")]
+Supplies = Annotated[
+    list[float] | None,
+    typer.Option("--supply", help="V, once for each; the technology's own and 10 % less and more else."),
+]
+Temperatures = Annotated[
+    list[float] | None,
+    typer.Option("--temperature", help="Degrees Celsius, once for each; -40, 0, 27, 85 and 125 else."),
+]
+Hottest = Annotated[float, typer.Option(help="Degrees Celsius that the filters' currents must stand.")]
+RunTime = Annotated[
+    float | None, typer.Option("--duration", help="tau_m of each run; as the neuron's file says when not given.")
+]
 
 
 def corners(
@@ -22,18 +35,12 @@ def corners(
     size: Size = LONG,
     bits: MappedBits = 8,
     tracking: Tracking = "ptat",
-    corner: Annotated[list[str] | None, typer.Option(help="Once for each; all when not given.")] = None,
-    supply: Annotated[
-        list[float] | None, typer.Option(help="V, once for each; the technology's own and 10 % less and more else.")
-    ] = None,
-    temperature: Annotated[
-        list[float] | None, typer.Option(help="Degrees Celsius, once for each; -40, 0, 27, 85 and 125 else.")
-    ] = None,
-    hottest: Annotated[float, typer.Option(help="Degrees Celsius that the filters' currents must stand.")] = 85.0,
+    corner: Corners = None,
+    supply: Supplies = None,
+    temperature: Temperatures = None,
+    hottest: Hottest = 85.0,
     trim: Trim = "nominal",
-    duration: Annotated[
-        float | None, typer.Option(help="tau_m of each run; as the neuron's file says when not given.")
-    ] = None,
+    duration: RunTime = None,
     jobs: Jobs = 0,
     out: Out = Path("corners"),
     as_json: Json = False,

@@ -35,7 +35,10 @@ Temperatures = Annotated[list[float] | None, typer.Option("--temperature", help=
 RunTime = Annotated[
     float | None, typer.Option("--duration", help="tau_m; as the neuron's file or the network's task says else.")
 ]
-Sheet = Annotated[Path | None, typer.Option("--datasheet", help="TOML file of what a good chip does.")]
+Sheet = Annotated[
+    Path | None,
+    typer.Option("--datasheet", help="TOML file of what a good chip does; else a neuron keeps the nominal regime."),
+]
 Threshold = Annotated[float, typer.Option(help="R2 that a good network chip reaches, without a datasheet.")]
 Trim = Annotated[
     Literal["none", "nominal"],
@@ -97,8 +100,6 @@ def montecarlo(
     as_json: Json = False,
 ) -> None:
     """Draw mismatched chips, simulate each on one of four tiers, and tell the yield.
-
-    Good without a datasheet: a neuron in the nominal regime, a network whose R2 reaches the threshold.
 
     Example: mtc-hw montecarlo bursting --tier cells --samples 1000 --confirm 10 --out chips
     """

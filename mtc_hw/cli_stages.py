@@ -184,34 +184,6 @@ def simulate(
         raise typer.Exit(1)
 
 
-def calibrate(
-    given: Given,
-    out: Out = Path("calibration.json"),
-    plan: Annotated[str, typer.Option(help="Name of a shipped plan, or a file.")] = "dc",
-    level: Level = "transistor",
-    seed: Annotated[int, typer.Option(help="Root seed of the virtual chip.")] = 0,
-    sample: Sample = 0,
-    technology: Technology = "generic",
-    size: Size = SQUARE,
-    bits: MappedBits = 8,
-    jobs: Jobs = 0,
-    as_json: Json = False,
-) -> None:
-    """Trim one virtual chip's codes from DC sweeps of its own OTAs, and refit a network's readout.
-
-    Example: mtc-hw calibrate net/network.json --seed 1 --sample 0 --out chip.json
-    """
-    from mtc_hw.exports import calibrate_chip, design_of
-    from mtc_hw.simulate.pool import Workers
-    from mtc_hw.sources import load_source
-
-    source = load_source(given)
-    design = design_of(source, bits, technology, size)
-    values = calibrate_chip(source, design, plan, level, seed, sample, Workers(jobs=jobs), out)
-    text = f"{values['calibrated']} of {values['neurons']} neurons trimmed"
-    emit(as_json, values, f"{text}, median DC error {values['residual']:.3g} I_u; record {out}")
-
-
 def _outcome_row(outcome: "Outcome") -> dict[str, Any]:
     names = ("deck", "digest", "status", "reason", "seconds", "driver")
     return {name: getattr(outcome, name) for name in names}

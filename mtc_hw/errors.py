@@ -35,3 +35,7 @@ class DeckError(MtcError):
 
 class SimulatorMissingError(MtcError):
     """ngspice or its shared library was not found."""
+
+
+class WorkersError(MtcError):
+    """Worker processes that do not start."""

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from mtc_hw.analysis.compare import Comparison, compare_traces
-from mtc_hw.calibrate import apply, calibrate, load_record, refit, save_record
-from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration.purpose import Purpose
+from mtc_hw.calibration.result import apply, load_result
 from mtc_hw.characterise import cells_for
-from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.errors import DataError
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
@@ -18,7 +17,6 @@ from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.hardware.unit import UnitSize
-from mtc_hw.instrument import Bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import Split, mackey_glass_split
 from mtc_hw.netlist.converter_views import Converters
@@ -26,9 +24,9 @@ from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import Series, network_deck, own_deck
 from mtc_hw.netlist.solver import DRIVEN
 from mtc_hw.netlist.views import Level
-from mtc_hw.neuron_run import bare_spec
-from mtc_hw.readout import fit_readout
-from mtc_hw.simulate.network import SETTLED, input_spacing, layer_decks, layer_features, run_layers
+from mtc_hw.neuron_file import bare_spec
+from mtc_hw.purposes import neuron_purpose, task_purpose
+from mtc_hw.simulate.network import SETTLED, input_spacing, layer_decks
 from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.pool import Workers, open_workers
 from mtc_hw.simulate.progress import watched
@@ -37,7 +35,6 @@ from mtc_hw.sources import Source
 from mtc_hw.spec import Array, ModelSpec, Trace
 
 BURN_IN = 250  # samples of a network's input that only bring it into step
-REFIT = 3000  # samples of a readout refit
 
 
 def design_of(
@@ -51,6 +48,7 @@ def design_of(
     corner: str = "tt",
     supply: float | None = None,
     temperature: float | None = None,
+    trim_bits: int | None = 6,
 ) -> MappedDesign:
     """The design that was given, or the mapping of the network or neuron that was.
 
@@ -62,9 +60,9 @@ def design_of(
     if design is None:
         chosen = unit_sized(load_technology(technology, corner, supply, temperature), size.width, size.length)
         cells = cells_for(chosen, size.width, size.length)
-        design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits))
+        design = map_spec(spec_of(source), chosen, cells, MappingOptions(bits=bits, trim_bits=trim_bits))
     chip = design if seed is None else perturb(design, seed, sample)
-    return chip if record is None else apply(load_record(record), chip)
+    return chip if record is None else apply(load_result(record), chip)
 
 
 def spec_of(source: Source) -> ModelSpec:
@@ -75,6 +73,13 @@ def spec_of(source: Source) -> ModelSpec:
         return source.spec
     assert source.design is not None
     return as_spec(dataclasses.replace(source.design, deviations=None))
+
+
+def purpose_of(source: Source, design: MappedDesign) -> Purpose:
+    """What the source's chips are to do."""
+    if source.neuron is not None:
+        return neuron_purpose(source.neuron)
+    return task_purpose(spec_of(source), task_parts(design))
 
 
 def decks_of(
@@ -160,43 +165,4 @@ def _comparison_summary(compared: list[Comparison]) -> dict[str, Any]:
         "coincidence": float(np.mean(factors)) if factors else None,
         "reference_spikes": sum(each.reference_count for each in compared),
         "test_spikes": sum(each.test_count for each in compared),
-    }
-
-
-def calibrate_chip(
-    source: Source,
-    design: MappedDesign,
-    plan_name: str,
-    level: Level,
-    seed: int,
-    sample: int,
-    workers: Workers,
-    out: Path,
-) -> dict[str, Any]:
-    """Trims the virtual chip (seed, sample), refits a network's readout on the chip, and saves the record."""
-    plan, spec = load_plan(plan_name), spec_of(source)
-    nominal = dataclasses.replace(design, deviations=None)
-    chip = perturb(nominal, seed, sample)
-    with open_workers(workers) as opened:
-        run = watched(opened, "neurons")
-        course = task_course(spec, task_parts(nominal)) if source.neuron is None else neuron_course(source.neuron)
-        instrument = Bench(chip, level, plan, run, course)
-        record = calibrate(nominal, spec, instrument, plan, course)
-        if spec.readout is not None:
-            train = task_parts(nominal).train
-            inputs = train.inputs[-(BURN_IN + REFIT) :, None]
-            layer = run_layers([apply(record, chip)], level, inputs, run)[0]
-            found = layer_features(nominal, layer)[BURN_IN:]
-            readout = fit_readout(found, train.targets[-REFIT:], spec.readout.tau, plan.readout.ridge)
-            record = refit(record, nominal, readout, instrument)
-    save_record(record, out)
-    return {
-        "record": str(out),
-        "neurons": design.count,
-        "calibrated": int(record.calibrated.sum()),
-        "residual": float(np.nanmedian(record.residual)),
-        "residuals": record.residual.tolist(),
-        "design_digest": nominal.digest,
-        "seed": seed,
-        "sample": sample,
     }

@@ -66,9 +66,9 @@ def _present(table: pa.Table, quantity: str) -> Array:
 
 
 def _histogram(axes: Axes, name: str, values: Array, limits: Limits | None) -> None:
-    low, high = _view(values, limits)
+    low, high = value_range(values, limits)
     seen = values[(values >= low) & (values <= high)]
-    edges = _edges(seen, limits, low, high)
+    edges = bin_edges(seen, limits, low, high)
     kept = np.ones(seen.size, dtype=np.bool_)
     if limits is not None:
         kept = (seen >= _or(limits.min, -np.inf)) & (seen <= _or(limits.max, np.inf))
@@ -106,7 +106,7 @@ def _or(value: float | None, other: float) -> float:
     return other if value is None else value
 
 
-def _view(values: Array, limits: Limits | None) -> tuple[float, float]:
+def value_range(values: Array, limits: Limits | None) -> tuple[float, float]:
     """The axis' ends: all values that are not `FAR`, and the limits."""
     first, middle, third = np.quantile(values, [0.25, 0.5, 0.75])
     reach = FAR * (third - first)
@@ -117,7 +117,7 @@ def _view(values: Array, limits: Limits | None) -> tuple[float, float]:
     return (low, high) if high - low > 1e-9 * room else (low - 0.05 * room, high + 0.05 * room)
 
 
-def _edges(values: Array, limits: Limits | None, low: float, high: float) -> Array:
+def bin_edges(values: Array, limits: Limits | None, low: float, high: float) -> Array:
     """Bins over the view, as fine as the values' spread allows, an edge at each limit; of whole numbers one each."""
     if bool((values == np.round(values)).all()) and high - low <= 60.0:
         return np.arange(np.floor(low), np.ceil(high) + 2.0) - 0.5

@@ -13,12 +13,13 @@ from mtc_hw.analysis.datasheet import Datasheet, check, load_datasheet
 from mtc_hw.analysis.datasheet import datasheet as as_datasheet
 from mtc_hw.analysis.verdicts import Verdicts, verdicts, worst
 from mtc_hw.analysis.yields import Yield
-from mtc_hw.calibrate import apply, calibrate
-from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.plan import load_plan
+from mtc_hw.calibration.result import apply
 from mtc_hw.characterise import cells_for
-from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.errors import DataError
-from mtc_hw.exports import BURN_IN, design_of, spec_of, task_parts
+from mtc_hw.exports import BURN_IN, design_of, purpose_of, task_parts
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.conditions import Condition, Tracking, at_condition
 from mtc_hw.hardware.design import MappedDesign
@@ -26,13 +27,13 @@ from mtc_hw.hardware.sampling import Sampling
 from mtc_hw.hardware.technology import Technology, load_technology, process_spread
 from mtc_hw.hardware.unit import SQUARE, UnitSize
 from mtc_hw.hardware.variation import Variation
-from mtc_hw.instrument import Bench
 from mtc_hw.montecarlo.confirm import Agreement, agreement, below, chosen
 from mtc_hw.montecarlo.engine import TABLE, EngineOptions, Finished, run_study
 from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place, Precision, Series, Study, Tier
 from mtc_hw.montecarlo.table import SCHEMA, read_table, rows_of
 from mtc_hw.neuron_run import checked_duration, own_regime
 from mtc_hw.pdk_statistics import bank_for
+from mtc_hw.purposes import without_refit
 from mtc_hw.simulate.network import input_spacing
 from mtc_hw.simulate.ngspice import version as ngspice_version
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -69,11 +70,12 @@ class ChipsOptions:
     precision: Precision = "float64"
     keep_waveforms: bool = False
     refit: int = 0  # samples of the training part on which every chip of a network gets its own readout
+    trim_bits: int = 6  # of the trim converters, sign included
 
 
 def study_of(source: Source, options: ChipsOptions, workers: Workers, shown: bool = False) -> Study:
     """Maps, trims and moves the source to its conditions. Raises DataError for what cannot be studied."""
-    design = design_of(source, options.bits, options.technology, options.size)
+    design = design_of(source, options.bits, options.technology, options.size, trim_bits=options.trim_bits)
     subject = _subject(source, design, options)
     if options.trim == "nominal" and options.tier in TRIMMED and source.design is None:
         design = _trimmed(source, design, workers, shown)
@@ -114,16 +116,15 @@ def _subject(source: Source, design: MappedDesign, options: ChipsOptions) -> Fre
             raise DataError(f"refit is {options.refit} samples; the training part has {len(parts.train.inputs)}")
         refit = Series(parts.train.inputs[-kept:, None], parts.train.targets[-kept:])
     test = Series(parts.test.inputs[: samples + 1, None], parts.test.targets[: samples + 1])
-    return DrivenNetwork(test, BURN_IN, refit, load_plan("dc").readout.ridge)
+    return DrivenNetwork(test, BURN_IN, refit)
 
 
 def _trimmed(source: Source, design: MappedDesign, workers: Workers, shown: bool) -> MappedDesign:
     """The design with codes from the nominal chip's own DC sweeps."""
-    spec, plan = spec_of(source), load_plan("dc")
-    course = neuron_course(source.neuron) if source.neuron else task_course(spec, task_parts(design))
+    purpose = without_refit(purpose_of(source, design))
     with open_workers(workers) as opened:
-        instrument = Bench(design, "transistor", plan, watched(opened, "trims", shown), course)
-        return apply(calibrate(design, spec, instrument, plan, course), design)
+        instrument = NgspiceInstrument(design, "transistor", watched(opened, "trims", shown), purpose.course)
+        return apply(calibrate(design, purpose, instrument, load_plan("dc")), design)
 
 
 def _conditions(design: MappedDesign, options: ChipsOptions) -> list[Condition]:

@@ -106,7 +106,7 @@ def error_budget(stages: Sequence[Stage], threshold: float, width: float = WIDE)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y")
     axes.set_ylabel("stage")
-    _r2_axis(axes, [value for stage in stages for value in stage.r2], threshold, width)
+    r2_axis(axes, [value for stage in stages for value in stage.r2], threshold, width)
     return figure
 
 
@@ -215,8 +215,10 @@ def raster(findings: Findings, width: float = WIDE) -> Figure:
     order = np.lexsort((np.array([train.size for train in software]), bursting))
     start, end = zoom(findings)
     for axes in (whole, part):
-        axes.plot(*_ticks([software[i] for i in order], 0.06, 0.46), color=colour("software"), label="software")
-        axes.plot(*_ticks([circuit[i] for i in order], -0.46, -0.06), color=colour("transistor"), label="circuit")
+        axes.plot(*spike_marks([software[i] for i in order], 0.06, 0.46), color=colour("software"), label="software")
+        axes.plot(
+            *spike_marks([circuit[i] for i in order], -0.46, -0.06), color=colour("transistor"), label="circuit"
+        )
         axes.set_ylim(-0.8, count - 0.2)
         axes.set_yticks([])
         if 0 < bursting.sum() < count:
@@ -265,11 +267,11 @@ def monte_carlo(findings: Findings, width: float = WIDE) -> Figure:
     lower.set_ylabel("chips")
     upper.axvline(float(nines(findings.threshold)), color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
     shown = [*groups.values(), findings.chips_raw, findings.chips_calibrated]
-    _r2_axis(lower, list(np.concatenate(shown)), findings.threshold, width)
+    r2_axis(lower, list(np.concatenate(shown)), findings.threshold, width)
     return figure
 
 
-def _r2_axis(axes: Axes, values: Sequence[float], threshold: float, width: float) -> None:
+def r2_axis(axes: Axes, values: Sequence[float], threshold: float, width: float) -> None:
     """Turns x, which counts `nines`, into an axis of R2, and marks the threshold."""
     place = np.append(nines(_finite(values)), nines(threshold))
     low, high = float(place.min()), float(place.max())
@@ -303,7 +305,7 @@ def _finite(values: ArrayLike) -> Array:
     return np.asarray(array[np.isfinite(array)])
 
 
-def _ticks(trains: Sequence[Array], low: float, high: float) -> tuple[Array, Array]:
+def spike_marks(trains: Sequence[Array], low: float, high: float) -> tuple[Array, Array]:
     """x and y of one path with a short vertical line a spike: far smaller in SVG than a marker each."""
     times = np.concatenate([np.empty(0), *trains])
     rows = np.repeat(np.arange(len(trains), dtype=np.float64), [train.size for train in trains])

@@ -100,3 +100,14 @@ def stuck(_context: None, task: int, _run: Runner) -> int:
     while task == 1:
         time.sleep(0.01)
     return task
+
+
+def once(_context: None, task: tuple[int, bytes], _run: Runner) -> tuple[int, bytes]:
+    """Fails where it has been before."""
+    Path(f"ran_{task[0]}").touch(exist_ok=False)
+    return task
+
+
+def unreadable(_context: None, task: str, _run: Runner) -> object:
+    """Perhaps a result that cannot be pickled."""
+    return (lambda: task) if task == "result" else task

@@ -18,6 +18,7 @@ from chip_studies import SHEET, tonic_study
 from mtc_hw.montecarlo import compiled
 from mtc_hw.montecarlo.engine import EngineOptions, run_study
 from mtc_hw.montecarlo.ledger import FILE, open_ledger
+from mtc_hw.montecarlo.row import ChipRow
 from mtc_hw.simulate.pool import Workers
 
 LANES = 4  # chips in a block, so that a run is many blocks
@@ -67,7 +68,7 @@ def main() -> None:
         time.sleep(draw.uniform(0.0, 0.05))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-        with open_ledger(folder / "broken") as ledger:
+        with open_ledger(folder / "broken", ChipRow.from_json) as ledger:
             before = samples - len(ledger.missing(key, samples))
         print(before, flush=True)
     assert os.waitpid(child(folder / "broken", tier, samples), 0)[1] == 0

@@ -80,7 +80,7 @@ def test_the_trap_catches_an_ngspice_that_reads_spiceinit(tmp_path):
 
 def test_importing_it_loads_no_package():
     loaded = script("import mtc_hw.doctor; print(*sys.modules)").split()
-    assert not {"torch", "jinja2", "PySpice", "numpy", "pebble", "pydantic"} & set(loaded)
+    assert not {"torch", "jinja2", "PySpice", "numpy", "pydantic"} & set(loaded)
 
 
 def test_a_python_without_packages_is_told_what_to_install():
@@ -104,7 +104,7 @@ def test_a_package_that_is_too_old_is_named(tmp_path):
     assert re.fullmatch(r'`.* -m pip install "scipy>=[0-9.]+"`', found["scipy"].remedy)
 
 
-@pytest.mark.parametrize("module", ["jinja2", "pebble", "scipy"])
+@pytest.mark.parametrize("module", ["jinja2", "scipy"])
 def test_a_missing_package_that_builds_decks_leaves_the_simulators_untried(module):
     assert set(wrong(f"sys.modules[{module!r}] = None")) == {module, "simulators"}
 

@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtc_hw.analysis.firing import started
+from mtc_hw.analysis.spikes import spike_trains
 from mtc_hw.hardware.design import MappedDesign, as_spec, load_capacitance, row_offset
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.neuron_file import Initial, Stimulus
 from mtc_hw.readout import lowpass
 from mtc_hw.simulate.ensemble import Holds, integrate_many, step_of
+from mtc_hw.simulate.ensemble_flow import select
 from mtc_hw.simulate.network import GRID, SETTLED, input_spacing
 from mtc_hw.simulate.ode import SampledCurrent
 from mtc_hw.spec import Array, ModelSpec, Trace
@@ -19,46 +22,55 @@ CompiledTier = Literal["ode", "cells"]
 Precision = Literal["float32", "float64"]
 
 
+BLOCK = 2e7  # voltages kept at once, 160 MB
+
+
 def meant(design: MappedDesign, tier: CompiledTier) -> ModelSpec:
     """The tier's model of a design, a chip, or several side by side."""
     return as_spec(design) if tier == "ode" else as_cells(design)
 
 
+def longest_step(design: MappedDesign, tier: CompiledTier) -> float:
+    """Of a design without deviations, tau_m: all its chips take it, so that a lane's bits hang on no other chip."""
+    return step_of(meant(design, tier).neurons)
+
+
 @dataclass(frozen=True, eq=False)
 class Lanes:
-    """Chips of a design side by side, ready to run. A lane's bits do not depend on which others there are."""
+    """Chips of a design side by side, ready to run."""
 
     chips: MappedDesign  # one chip, or `population`
     spec: ModelSpec  # of them
-    step: float  # tau_m, at most; the same for all chips of a design
+    step: float  # tau_m, by `longest_step`; a neuron that needs shorter ones takes them
     precision: Precision = "float64"
     threads: int = 1
 
-    @staticmethod
-    def of(
-        chips: MappedDesign,
-        nominal: MappedDesign,
-        tier: CompiledTier,
-        precision: Precision = "float64",
-        threads: int = 1,
-    ) -> "Lanes":
-        """`nominal` is what decides the step: the design of which these are the chips. Raises SpecError."""
-        return Lanes(chips, meant(chips, tier), step_of(meant(nominal, tier).neurons), precision, threads)
-
-    def free(self, stimulus: Stimulus, initial: Initial, duration: float) -> Trace:
-        """Every neuron by itself under the stimulus, I_u, for `duration` tau_m."""
-        steps, slowing = stimulus.steps, load_capacitance(self.chips)[0] / self.chips.scale.farad
+    def free(
+        self, stimulus: Stimulus, initial: Initial, duration: float, lanes: NDArray[np.intp] | None = None
+    ) -> Trace:
+        """Each neuron, or each of `lanes` (M,), by itself under the stimulus, I_u, for `duration` tau_m."""
+        lanes = np.arange(self.chips.count) if lanes is None else lanes
+        steps, slowing = stimulus.steps, load_capacitance(self.chips)[0, lanes] / self.chips.scale.farad
+        levels = np.array([level / slowing for _, level in steps]) + self.spec.bias[lanes]
         return integrate_many(
-            self.spec.neurons,
-            Holds(
-                tuple(start for start, _ in steps), np.array([level / slowing for _, level in steps]) + self.spec.bias
-            ),
+            select(self.spec.neurons, lanes),
+            Holds(tuple(start for start, _ in steps), levels),
             duration,
-            started(initial, self.chips.count),
+            started(initial, len(lanes)),
             step=self.step,
             precision=self.precision,
             threads=self.threads,
         )
+
+    def spikes(self, stimulus: Stimulus, initial: Initial, duration: float) -> tuple[Array, ...]:
+        """When each neuron spikes in `free`, tau_m; [nan] for one whose voltage is not finite."""
+        block, trains = max(1, int(BLOCK * self.step / duration)), []
+        for first in range(0, self.chips.count, block):
+            trace = self.free(stimulus, initial, duration, np.arange(first, min(first + block, self.chips.count)))
+            finite = np.atleast_1d(np.isfinite(trace.voltage).all(axis=0))
+            found = iter(spike_trains(Trace(trace.time, trace.voltage[:, finite])))
+            trains += [next(found) if good else np.array([np.nan]) for good in finite]
+        return tuple(trains)
 
     def driven(self, inputs: Array) -> Trace:
         """The layers on a series (T, inputs), standardised: their voltage at `GRID` points a sample."""

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mtc_hw import __version__
 from mtc_hw.calibration.neuron_steps import Neurons
@@ -39,9 +40,11 @@ def calibrate_chips(
         raise DataError(
             f"the design has {design.count} neurons, its model {purpose.spec.neurons.count}; give its own"
         )
-    neurons = Neurons(population([nominal] * chips), side_by_side(purpose, chips), together, plan)
-    neurons.run()
-    return [_finished(nominal, purpose, instrument, plan, neurons, k) for k, instrument in enumerate(single)]
+    # One thread: bits do not depend on how many there are, and small matrices gain nothing from more.
+    with threadpool_limits(limits=1):
+        neurons = Neurons(population([nominal] * chips), side_by_side(purpose, chips), together, plan)
+        neurons.run()
+        return [_finished(nominal, purpose, each, plan, neurons, k) for k, each in enumerate(single)]
 
 
 def _finished(

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtc_hw.analysis.spikes import spike_trains
-from mtc_hw.analysis.tiers import CompiledTier, Lanes, Precision
+from mtc_hw.analysis.tiers import CompiledTier, Lanes, Precision, longest_step, meant
 from mtc_hw.calibration.compiled_curves import curve_table
-from mtc_hw.calibration.observables import PREDICTIONS, Answer, Curves, Driven, Firing, Observables, Request, Table
+from mtc_hw.calibration.observables import PREDICTIONS, Answer, Driven, Observables, Request
+from mtc_hw.calibration.parts import without
 from mtc_hw.errors import DataError
-from mtc_hw.hardware.design import LEAK, MappedDesign
+from mtc_hw.hardware.design import BY_COLUMN, BY_LINE, LEAK, MappedDesign
 from mtc_hw.hardware.population import population
-from mtc_hw.spec import Array, Trace
+from mtc_hw.spec import Array
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,18 +35,21 @@ class CompiledInstrument:
     def __post_init__(self) -> None:
         if not self.chips:
             raise DataError("no chip to measure; give one or more")
-        if any(chip.deviations is None for chip in self.chips):
-            raise DataError("a design without deviations is no chip; draw it with `variation.Variation`")
 
     @property
     def identity(self) -> str:
-        drawn = [chip.deviations for chip in self.chips if chip.deviations is not None]
-        samples = ", ".join(f"{each.seed}.{each.sample}" for each in drawn)
-        return f"{self.tier} tier, {self.precision}, design {self._nominal.digest}, chips seed.sample {samples}"
+        drawn = [chip.deviations for chip in self.chips]
+        names = ", ".join("nominal" if each is None else f"{each.seed}.{each.sample}" for each in drawn)
+        design, chips = self._nominal.digest[:16], self._own.digest[:16]
+        return f"{self.tier} tier, {self.precision}, design {design}, chips {chips}: seed.sample {names}"
 
     @cached_property
     def _nominal(self) -> MappedDesign:
         return dataclasses.replace(self.chips[0], deviations=None)
+
+    @cached_property
+    def _step(self) -> float:
+        return longest_step(self._nominal, self.tier)
 
     @cached_property
     def _own(self) -> MappedDesign:
@@ -57,10 +60,13 @@ class CompiledInstrument:
         """Raises DataError for codes of another design and for a series that does not fit its inputs."""
         self._check(codes, request)
         design, lost = self._mended(codes)
-        lanes = Lanes.of(design, self._nominal, self.tier, self.precision, self.threads)
-        return Observables(
-            curves=None if request.curves is None else _curves(lanes, request.curves, lost),
-            spikes=tuple(_spikes(lanes, each, lost) for each in request.firing),
+        lanes = Lanes(design, meant(design, self.tier), self._step, self.precision, self.threads)
+        seen = Observables(
+            curves=None if request.curves is None else curve_table(design, lanes.spec, request.curves),
+            spikes=tuple(lanes.spikes(each.stimulus, each.initial, each.duration) for each in request.firing),
+        )
+        return dataclasses.replace(
+            without(seen, lost) if lost.any() else seen,
             readout=self._readout(design) if request.readout else None,
             driven=None if request.driven is None else self._driven(lanes, request.driven, lost),
         )
@@ -82,21 +88,25 @@ class CompiledInstrument:
     def _mended(self, codes: MappedDesign) -> tuple[MappedDesign, NDArray[np.bool_]]:
         """The codes on the chips; neurons that they make no neurons of, (K N,), have the codes that they came with.
 
-        A leak or a filter without bias, or a converter's value that is not a number, is in no tier's equations.
+        A leak or a filter without bias, and a code that is not a number, are in no tier's equations.
         """
-        design, own = dataclasses.replace(codes, deviations=self._own.deviations), self._own
-        bias = design.row_bias()
-        with np.errstate(invalid="ignore"):
-            still = (design.present & ~(design.bias() > 0.0))[LEAK:].any(axis=0)
-        levels = np.vstack([bias, design.references(), design.offset_current()[None]])
-        lost: NDArray[np.bool_] = np.asarray(still | ~np.isfinite(levels).all(axis=0))
-        kept: dict[str, Any] = {
-            name: np.where(lost, getattr(own, name), getattr(design, name))
-            for name in ("bias_code", "reference_code", "offset_code", "bias_trim", "reference_trim", "offset_trim")
-        }
-        for name in ("input_code", "input_trim"):
-            kept[name] = np.where(lost[:, None], getattr(own, name), getattr(design, name))
-        return dataclasses.replace(design, **kept), lost
+        columns, lines = ([np.asarray(getattr(codes, n), float) for n in names] for names in (BY_COLUMN, BY_LINE))
+        told = np.vstack([*columns, *(each.reshape(codes.count, -1).T for each in lines)])
+        unclear = ~np.isfinite(told).all(axis=0)
+        design = self._kept(dataclasses.replace(codes, deviations=self._own.deviations), unclear)
+        still = np.any((design.present & ~(design.bias() > 0.0))[LEAK:], axis=0)
+        return self._kept(design, still), unclear | still
+
+    def _kept(self, design: MappedDesign, which: NDArray[np.bool_]) -> MappedDesign:
+        """The design with what these neurons came with."""
+        if not which.any():
+            return design
+        own: dict[str, Any] = {n: np.where(which, getattr(self._own, n), getattr(design, n)) for n in BY_COLUMN}
+        for name in BY_LINE:
+            values = getattr(design, name).copy()
+            values[which] = getattr(self._own, name)[which]
+            own[name] = values
+        return dataclasses.replace(design, **own)
 
     def _readout(self, design: MappedDesign) -> Array:
         """The low-pass's poles follow one another exactly; only the first one's current counts at rest."""
@@ -111,16 +121,3 @@ class CompiledInstrument:
         heard = [lanes.heard(trace, slice(k * count, (k + 1) * count)) for k in range(len(self.chips))]
         prediction, features = (np.concatenate(parts, axis=1) for parts in zip(*heard, strict=True))
         return Answer(features, prediction)
-
-
-def _curves(lanes: Lanes, request: Curves, lost: NDArray[np.bool_]) -> Table:
-    table = curve_table(lanes.chips, lanes.spec, request)
-    table.current[..., lost] = np.nan
-    return table
-
-
-def _spikes(lanes: Lanes, request: Firing, lost: NDArray[np.bool_]) -> tuple[Array, ...]:
-    trace = lanes.free(request.stimulus, request.initial, request.duration)
-    finite = np.isfinite(trace.voltage).all(axis=0) & ~lost
-    trains = iter(spike_trains(Trace(trace.time, trace.voltage[:, finite])))
-    return tuple(next(trains) if good else np.array([np.nan]) for good in finite)

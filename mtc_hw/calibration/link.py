@@ -38,6 +38,8 @@ class Link:
         self._timeout = timeout  # s
         self._buffer = bytearray()
         self._socket = socket.create_connection((host, port), timeout)
+        # Commands and queries take turns; held back for a fuller packet, each would wait 40 ms.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self) -> None:
         self._socket.close()

@@ -68,14 +68,14 @@ class Noisy:
 class Budgeted:
     """Lets each neuron be measured so often and no more, counted as in `Request.cost`.
 
-    What would exceed it is NaN for that neuron, is not counted, and is a line of `notes`. Raises SpecError for a
-    negative budget.
+    What would exceed it is NaN for that neuron, is not counted, and is a line of `notes`. `chips` is how many the
+    instrument measures side by side. Raises SpecError for a negative budget.
     """
 
-    def __init__(self, instrument: Instrument, measurements: float) -> None:
+    def __init__(self, instrument: Instrument, measurements: float, chips: int = 1) -> None:
         if not measurements >= 0.0:
             raise SpecError(f"budget of {measurements} measurements; give a number >= 0")
-        self._instrument, self._budget = instrument, measurements
+        self._instrument, self._budget, self._chips = instrument, measurements, chips
         self._spent: Array | None = None
         self._notes: deque[str] = deque(maxlen=NOTES)
 
@@ -108,4 +108,4 @@ class Budgeted:
         # The readout's sweep costs no neuron anything.
         left = Request(readout=request.readout)
         free = pieces(self._instrument.measure(codes, left)) if request.readout else ()
-        return joined([*(blank(codes, each) for each in split(request) if not each.readout), *free])
+        return joined([*(blank(codes, each, self._chips) for each in split(request) if not each.readout), *free])

@@ -1,5 +1,6 @@
 """What a calibration may ask of an instrument, and what it gets: the only things that it knows of a chip."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
@@ -20,7 +21,7 @@ def _increasing(limits: tuple[float, float]) -> tuple[float, float]:
 
 
 def _even(outputs: tuple[float, ...]) -> tuple[float, ...]:
-    steps = {round(b - a, 6) for a, b in zip(outputs, outputs[1:], strict=False)}
+    steps = {round(b - a, 6) for a, b in itertools.pairwise(outputs)}
     if len(steps) > 1 or min(steps, default=1.0) <= 0.0:
         raise ValueError("outputs must rise in equal steps")
     return outputs

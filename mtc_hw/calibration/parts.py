@@ -37,9 +37,9 @@ def joined(found: Sequence[Observables]) -> Observables:
     )
 
 
-def blank(codes: MappedDesign, request: Request) -> Observables:
-    """What comes of a request where nothing could be measured."""
-    return joined([unpacked(codes, part, _failed(codes, part)) for part in split(request)])
+def blank(codes: MappedDesign, request: Request, chips: int = 1) -> Observables:
+    """What comes of a request where nothing could be measured, on one chip or on several side by side."""
+    return joined([unpacked(codes, part, _failed(codes, part, chips), chips) for part in split(request)])
 
 
 def without(seen: Observables, neurons: NDArray[np.bool_], outputs: bool = False) -> Observables:
@@ -85,8 +85,12 @@ def names(part: Request) -> tuple[str, ...]:
     return ("curves" if part.curves else "firing" if part.firing else "readout",)
 
 
-def unpacked(codes: MappedDesign, part: Request, found: Mapping[str, Array]) -> Observables:
-    """The inverse of `packed`; the arrays may be flat. Raises ValueError for arrays of another size."""
+def unpacked(codes: MappedDesign, part: Request, found: Mapping[str, Array], chips: int = 1) -> Observables:
+    """The inverse of `packed`; the arrays may be flat. Raises ValueError for arrays of another size.
+
+    Chips side by side, as `population` puts them, have the outputs of each, one chip's after the other's.
+    """
+    outputs = chips * len(codes.readout_offset)
     if part.curves is not None:
         shape = len(codes.rows), part.curves.voltage.size, len(part.curves.outputs), codes.count
         current = _shaped(found["curves"], shape, "curves")
@@ -96,9 +100,8 @@ def unpacked(codes: MappedDesign, part: Request, found: Mapping[str, Array]) -> 
     if part.driven is not None:
         samples = len(part.driven.inputs)
         features = _shaped(found["features"], (samples, codes.count), "features")
-        outputs = len(codes.readout_offset)
         return Observables(driven=Answer(features, _shaped(found["prediction"], (samples, outputs), "prediction")))
-    return Observables(readout=_shaped(found["readout"], (len(codes.readout_offset), PREDICTIONS.size), "readout"))
+    return Observables(readout=_shaped(found["readout"], (outputs, PREDICTIONS.size), "readout"))
 
 
 def sizes(codes: MappedDesign, part: Request) -> dict[str, int]:
@@ -106,8 +109,8 @@ def sizes(codes: MappedDesign, part: Request) -> dict[str, int]:
     return {name: array.size for name, array in _failed(codes, part).items()}
 
 
-def _failed(codes: MappedDesign, part: Request) -> dict[str, Array]:
-    count, outputs = codes.count, len(codes.readout_offset)
+def _failed(codes: MappedDesign, part: Request, chips: int = 1) -> dict[str, Array]:
+    count, outputs = codes.count, chips * len(codes.readout_offset)
     if part.curves is not None:
         shape = len(codes.rows), part.curves.voltage.size, len(part.curves.outputs), count
         return {"curves": np.full(shape, np.nan)}

@@ -9,6 +9,9 @@ from mtc_hw.spec import Array, Readout
 STRENGTHS = np.logspace(-5.0, 2.0, 29)
 """Penalties on squared changes of weights that are tried, per sample, of standardised features."""
 
+STILL = 0.1
+"""Of all features' rms spread: one that moves less counts as moving that much, so that it gets no large weight."""
+
 BLOCKS = 8
 """Stretches of the series, each of which is left out once: neighbouring samples are much alike."""
 
@@ -30,6 +33,7 @@ def fit_readout_near(trained: Readout, features: ArrayLike, target: ArrayLike) -
         raise DataError("a feature or target of the refit is not finite; leave out what could not be measured")
     spread = x.std(axis=0)
     moving = spread > 0.0
+    spread = np.maximum(spread, STILL * np.sqrt(np.mean(spread**2)))
     z = (x - x.mean(axis=0))[:, moving] / spread[moving]
     left = t - x @ trained.weights.T
     change = _ridge(z, left, STRENGTHS[[_strength(z, left)]])[0]

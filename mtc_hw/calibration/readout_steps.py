@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -69,16 +70,16 @@ def refitted(
         return codes, readout, "no neuron's features could be measured"
     trained = Readout(readout.weights[:, there], readout.offset, readout.tau)
     found = fit_readout_near(trained, features[:, there], targets)
-    dac, converters = codes.readout_dac, [_Synapses.of(codes, found, share[:, there], full) for full in FULL_SCALES]
-    if dac.bits is None:
-        converters = converters[:1]
+    shares = share[:, there]
+    if codes.readout_dac.bits is None:
+        synapses = _Synapses.of(codes, found, shares, 1.0)
     else:
-        grids = [each.nearest for each in converters]
-        found, best = rounded_readout(found, features[:, there], targets, grids)
-        converters = converters[best : best + 1]
+        converters = [_Synapses.of(codes, found, shares, full) for full in FULL_SCALES]
+        found, best = rounded_readout(found, features[:, there], targets, [each.nearest for each in converters])
+        synapses = converters[best]
     weights, code = np.zeros_like(readout.weights), np.zeros_like(codes.readout_code)
-    weights[:, there], code[:, there] = found.weights, converters[0].encode(found.weights)
-    set_to = dataclasses.replace(codes, readout_code=code, readout_dac=converters[0].dac)
+    weights[:, there], code[:, there] = found.weights, synapses.encode(found.weights)
+    set_to = dataclasses.replace(codes, readout_code=code, readout_dac=synapses.dac)
     return set_to, Readout(weights, found.offset, found.tau), ""
 
 
@@ -101,13 +102,16 @@ class _Synapses:
 
     def encode(self, weights: Array) -> Codes:
         """Nearest codes of weights (outputs, N)."""
-        return self._encode(weights, self.share)
+        return self.dac.nearest(np.sign(weights) * self.share * self.cell.bias_for(np.abs(weights) * self.unit))
 
     def nearest(self, index: Index, weights: Array) -> Array:
         """Weights (outputs,) that the converter has, number `index` (outputs,) of each output."""
-        share = self.share[np.arange(len(index)), index]
-        bias = np.abs(self.dac.decode(self._encode(weights, share))) / share
-        return np.asarray(np.sign(weights) * bias * self.cell.gain_at(np.maximum(bias, self.dac.lsb)) / self.unit)
+        sizes = self._sizes[np.arange(len(index)), index]
+        closest = np.argmin(np.abs(sizes - np.abs(weights)[:, None]), axis=1)
+        return np.asarray(np.sign(weights) * sizes[np.arange(len(index)), closest])
 
-    def _encode(self, weights: Array, share: Array) -> Codes:
-        return self.dac.nearest(np.sign(weights) * share * self.cell.bias_for(np.abs(weights) * self.unit))
+    @cached_property
+    def _sizes(self) -> Array:
+        """What every magnitude's code is as a weight, (outputs, N, codes)."""
+        bias = np.arange(self.dac.limits[1] + 1.0) * self.dac.lsb / self.share[..., None]
+        return np.asarray(bias * self.cell.gain_at(np.maximum(bias, self.dac.lsb)) / self.unit)

@@ -21,6 +21,7 @@ class Server(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 2 * MOST_CLIENTS
 
     def __init__(self, instrument: Instrument, design: MappedDesign, host: str, port: int) -> None:
         self.instrument, self.design, self.measuring = instrument, design, threading.Lock()
@@ -67,6 +68,8 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
+
     def handle(self) -> None:
         assert isinstance(self.server, Server)
         if not self.server.enter(self.connection):

@@ -27,6 +27,7 @@ from mtc_hw.spec import Array
 
 FORMAT, VERSION = "mtc_hw recording", 1
 HEAD, FOLDER = "recording.json", "measurements"
+MOST_CHIPS = 1 << 20  # side by side
 LARGEST = 1 << 30  # bytes that one measurement may unpack to
 NOTES = 1000  # kept; the latest
 DAMAGED = OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, MemoryError, BadZipFile, zlib.error
@@ -36,10 +37,11 @@ DAMAGED = OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, Memo
 class Recorder:
     """Measures with another instrument and writes what it saw into a folder, adding to a recording of the same chip.
 
-    Raises DataError for a folder that cannot be written, or that holds another design or another chip.
+    `chips` is how many the instrument measures side by side. Raises DataError for a folder that cannot be written, or
+    that holds another design or another chip.
     """
 
-    def __init__(self, instrument: Instrument, folder: Path, design: MappedDesign) -> None:
+    def __init__(self, instrument: Instrument, folder: Path, design: MappedDesign, chips: int = 1) -> None:
         self._instrument, self._folder = instrument, folder
         self._fixed = fixed_digest(design)
         self._takes: Counter[str] = Counter()
@@ -49,7 +51,7 @@ class Recorder:
                 raise DataError(f"{folder} was recorded of {found}, not of {self.identity}; give another folder")
             return
         codes = [list(key) for key in settable(design)]
-        head = {"design": self._fixed, "identity": self.identity, "codes": codes}
+        head = {"design": self._fixed, "identity": self.identity, "chips": chips, "codes": codes}
         _write(folder / HEAD, json.dumps({"format": FORMAT, "version": VERSION} | head, indent=1).encode())
 
     @property
@@ -84,7 +86,8 @@ class Replay:
 
     def __init__(self, folder: Path, design: MappedDesign) -> None:
         self._folder, self._fixed = folder, fixed_digest(design)
-        self._identity = str(_head(folder, self._fixed)["identity"])
+        head = _head(folder, self._fixed)
+        self._identity, self._chips = str(head["identity"]), int(head["chips"])
         self._takes: Counter[str] = Counter()
         self._notes: deque[str] = deque(maxlen=NOTES)
 
@@ -101,7 +104,7 @@ class Replay:
     def measure(self, codes: MappedDesign, request: Request) -> Observables:
         if fixed_digest(codes) != self._fixed:
             self._notes.append("the codes are of another design than the recording")
-            return blank(codes, request)
+            return blank(codes, request, self._chips)
         return joined([self._play(codes, part) for part in split(request)])
 
     def _play(self, codes: MappedDesign, part: Request) -> Observables:
@@ -112,12 +115,12 @@ class Replay:
         elif self._takes[key]:
             path = _path(self._folder, key, self._takes[key] - 1)
         try:
-            return unpacked(codes, part, _read(path, names(part)))
+            return unpacked(codes, part, _read(path, names(part)), self._chips)
         except FileNotFoundError:
             self._notes.append(f"not recorded at codes {codes.digest[:12]}: {json.dumps(described(part))}")
         except DAMAGED as error:
             self._notes.append(f"{path.name} cannot be read ({error}): {json.dumps(described(part))}")
-        return blank(codes, part)
+        return blank(codes, part, self._chips)
 
 
 def described(part: Request) -> dict[str, Any]:
@@ -149,6 +152,8 @@ def _head(folder: Path, fixed: str) -> dict[str, Any]:
         head = json.loads(path.read_text(encoding="utf-8"))
         found = head["format"], head["version"]
         design, _ = head["design"], head["identity"]
+        if head["chips"] not in range(1, MOST_CHIPS):
+            raise ValueError(f"chips is {head['chips']!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no recording: {error}; give a folder that a Recorder wrote") from None
     if found != (FORMAT, VERSION):

@@ -36,7 +36,6 @@ class Session:
         self._instrument, self._design, self._measuring = instrument, design, measuring
         self._rows, self._fixed = settable(design), fixed_digest(design)
         self._errors: deque[str] = deque()
-        self._binary = True
         self._reset()
 
     def answer(self, line: str) -> bytes | None:
@@ -61,6 +60,7 @@ class Session:
 
     def _reset(self, _: list[str] | None = None) -> None:
         self._arrays, self._lsb = copies(self._design), self._design.readout_dac.lsb
+        self._binary = True
         self._clear()
 
     def _clear(self, _: list[str] | None = None) -> None:
@@ -241,12 +241,11 @@ def _stored(row: Row, values: list[float]) -> float:
     if row.dac.bits is not None and not all(each.is_integer() for each in values):
         raise _Refusal(RANGE, "Data out of range; a code is an integer")
     low, high = row.dac.limits
-    octave = 0.0 if split_bits is None else values[1]
-    if not max(low, 1.0 if split_bits else low) <= values[0] <= high or not 0.0 <= octave <= row.dac.octaves:
-        raise _Refusal(
-            RANGE, f"Data out of range; the converter has {low:g} to {high:g}, octaves to {row.dac.octaves}"
-        )
-    return values[0] + (0.0 if split_bits is None else octave * 2.0**split_bits)
+    octave, splitter = (0.0, "") if split_bits is None else (values[1], f", octaves 0 to {row.dac.octaves}")
+    low = low if split_bits is None else 1.0
+    if not (low <= values[0] <= high and 0.0 <= octave <= row.dac.octaves):
+        raise _Refusal(RANGE, f"Data out of range; the converter has {low:g} to {high:g}{splitter}")
+    return values[0] if split_bits is None else values[0] + octave * 2.0**split_bits
 
 
 def _plain(text: str) -> str:

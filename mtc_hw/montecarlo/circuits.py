@@ -3,7 +3,7 @@
 import dataclasses
 
 from mtc_hw.hardware.design import MappedDesign
-from mtc_hw.montecarlo.figures import blank, network_row, neuron_rows, refitted_score
+from mtc_hw.montecarlo.figures import blank, network_row, neuron_results, refitted_score
 from mtc_hw.montecarlo.row import ChipRow, Result
 from mtc_hw.montecarlo.study import Block, DrivenNetwork, FreeNeuron, Place, Study
 from mtc_hw.netlist.render import own_deck
@@ -17,11 +17,12 @@ from mtc_hw.simulate.waveforms import to_trace
 def run_circuits(study: Study, block: Block, run: Runner) -> list[Result]:
     """Every chip of a block, by decks that `run` runs here."""
     place = study.places[block.place]
-    return [_chip(study, place, sample, run) for sample in block.samples]
+    return [run_chip(study, place, sample, study.chip(place, sample), run) for sample in block.samples]
 
 
-def _chip(study: Study, place: Place, sample: int, run: Runner) -> Result:
-    chip, row = study.chip(place, sample), blank(place, sample)
+def run_chip(study: Study, place: Place, sample: int, chip: MappedDesign, run: Runner) -> Result:
+    """A chip of the place's design, whatever its codes and deviations are."""
+    row = blank(place, sample)
     level: Level = "transistor" if study.tier == "transistor" else "behavioural"
     if isinstance(study.subject, FreeNeuron):
         return _neuron(study, study.subject, row, chip, level, run)
@@ -36,7 +37,7 @@ def _neuron(study: Study, subject: FreeNeuron, row: ChipRow, chip: MappedDesign,
     trace = to_trace(outcome.waveforms, chip, 0)
     row = dataclasses.replace(row, power=mean_power(chip, outcome))
     kept = outcome.waveforms.values if study.keep_waveforms else None
-    return Result(neuron_rows([row], subject, trace)[0], kept)
+    return dataclasses.replace(neuron_results([row], subject, trace)[0], kept=kept)
 
 
 def _network(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mtc_hw.analysis.tiers import Lanes
+from mtc_hw.analysis.tiers import Lanes, longest_step, meant
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.population import population
-from mtc_hw.montecarlo.figures import blank, network_row, neuron_rows, refitted_score
+from mtc_hw.montecarlo.figures import blank, network_row, neuron_results, refitted_score
 from mtc_hw.montecarlo.row import Kept, Result
 from mtc_hw.montecarlo.study import Block, DrivenNetwork, FreeNeuron, Place, Study
 from mtc_hw.spec import Array, Trace
@@ -30,7 +30,7 @@ def run_compiled(study: Study, block: Block, threads: int = 1) -> list[Result]:
     chips = [study.chip(place, sample) for sample in block.samples]
     results = simulated(study, place, block.samples, chips, threads)
     share = (time.perf_counter() - start) / len(block.samples)
-    return [Result(dataclasses.replace(each.row, seconds=share), each.kept) for each in results]
+    return [dataclasses.replace(each, row=dataclasses.replace(each.row, seconds=share)) for each in results]
 
 
 def simulated(
@@ -44,7 +44,8 @@ def simulated(
 
 def _side_by_side(study: Study, place: Place, chips: Sequence[MappedDesign], threads: int) -> Lanes:
     assert study.tier in ("ode", "cells")
-    return Lanes.of(population(chips), place.design, study.tier, study.precision, threads)
+    together, step = population(chips), longest_step(place.design, study.tier)
+    return Lanes(together, meant(together, study.tier), step, study.precision, threads)
 
 
 def _neurons(
@@ -57,8 +58,8 @@ def _neurons(
 ) -> list[Result]:
     lanes = _side_by_side(study, place, chips, threads)
     trace = lanes.free(subject.neuron.stimulus, subject.neuron.initial, subject.duration)
-    rows = neuron_rows([blank(place, sample) for sample in samples], subject, trace)
-    return [Result(row, _kept(study, trace, slice(i, i + 1))) for i, row in enumerate(rows)]
+    found = neuron_results([blank(place, sample) for sample in samples], subject, trace)
+    return [dataclasses.replace(each, kept=_kept(study, trace, slice(i, i + 1))) for i, each in enumerate(found)]
 
 
 def _networks(

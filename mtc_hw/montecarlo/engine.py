@@ -69,7 +69,7 @@ def run_study(study: Study, options: EngineOptions, out: Path, sheet: Datasheet)
     if not 1 <= options.samples <= MOST:
         raise DataError(f"samples is {options.samples}; it must be from 1 to {MOST}")
     start = time.perf_counter()
-    with open_ledger(out) as ledger:
+    with open_ledger(out, ChipRow.from_json) as ledger:
         simulated = _run_missing(study, options, ledger, sheet)
         count = _Count()
         keys = [study.run_key(place) for place in study.places]
@@ -91,7 +91,7 @@ def run_study(study: Study, options: EngineOptions, out: Path, sheet: Datasheet)
     )
 
 
-def _run_missing(study: Study, options: EngineOptions, ledger: Ledger, sheet: Datasheet) -> int:
+def _run_missing(study: Study, options: EngineOptions, ledger: Ledger[ChipRow], sheet: Datasheet) -> int:
     keys = [study.run_key(place) for place in study.places]
     for key in keys:
         if not options.resume or options.retry_failed:
@@ -111,12 +111,13 @@ def _run_missing(study: Study, options: EngineOptions, ledger: Ledger, sheet: Da
         for block, results in execute(given):
             ledger.add(keys[block.place], results)
             for each in results:
-                tally.add(not each.row.ok, _good(sheet, each.row))
+                tally.add(not each.row.ok, good(sheet, each.row))
             watcher.show()
     return left
 
 
-def _good(sheet: Datasheet, row: ChipRow) -> bool:
+def good(sheet: Datasheet, row: ChipRow) -> bool:
+    """Whether a chip keeps the datasheet."""
     return row.ok and all(limits.holds(getattr(row, name)) for name, limits in sheet.limits.items())
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mtc_hw.analysis.regimes import classify
 from mtc_hw.analysis.spikes import burst_statistics, interval_statistics, spike_counts, spike_trains
 from mtc_hw.metrics import r2
-from mtc_hw.montecarlo.row import ChipRow
+from mtc_hw.montecarlo.row import ChipRow, Result
 from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place
 from mtc_hw.readout import fit_readout, predict
 from mtc_hw.spec import Array, Trace
@@ -23,13 +23,13 @@ def blank(place: Place, sample: int, outcome: str = "ok", reason: str = "") -> C
     return ChipRow(sample, where.corner, where.supply, where.celsius, outcome, reason)
 
 
-def neuron_rows(rows: Sequence[ChipRow], subject: FreeNeuron, trace: Trace) -> list[ChipRow]:
-    """The rows of neurons that did this, a column each."""
+def neuron_results(rows: Sequence[ChipRow], subject: FreeNeuron, trace: Trace) -> list[Result]:
+    """The rows and spikes of neurons that did this, a column each."""
     finite = np.atleast_1d(np.isfinite(trace.voltage).all(axis=0))
     seen = trace if finite.all() else Trace(trace.time, trace.voltage[:, finite])
     trains, last = iter(spike_trains(seen)), trace.voltage[-1]
     return [
-        _fired(row, subject, next(trains), float(last[index])) if finite[index] else _lost(row, trace, index)
+        _fired(row, subject, next(trains), float(last[index])) if finite[index] else Result(_lost(row, trace, index))
         for index, row in enumerate(rows)
     ]
 
@@ -39,9 +39,9 @@ def _lost(row: ChipRow, trace: Trace, index: int) -> ChipRow:
     return dataclasses.replace(row, outcome=NOT_FINITE, reason=f"the voltage is not finite at {reached:g} tau_m")
 
 
-def _fired(row: ChipRow, subject: FreeNeuron, spikes: Array, last: float) -> ChipRow:
+def _fired(row: ChipRow, subject: FreeNeuron, spikes: Array, last: float) -> Result:
     bursts, intervals = burst_statistics(spikes, subject.duration), interval_statistics(spikes)
-    return dataclasses.replace(
+    fired = dataclasses.replace(
         row,
         regime=classify(spikes, subject.duration, subject.neuron.stimulus, last),
         spikes=len(spikes),
@@ -51,6 +51,7 @@ def _fired(row: ChipRow, subject: FreeNeuron, spikes: Array, last: float) -> Chi
         spikes_per_burst=bursts.spikes_per_burst,
         intra_interval=bursts.intra_interval,
     )
+    return Result(fired, spikes=spikes)
 
 
 def network_row(

@@ -7,16 +7,17 @@ options in the same folder are other results, and more samples are only the miss
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from errno import ENOSPC
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from mtc_hw.errors import DataError
-from mtc_hw.montecarlo.row import ChipRow, Kept, Result
+from mtc_hw.montecarlo.row import Kept
 
 FILE = "ledger.sqlite"
 WAVEFORMS = "waveforms"
@@ -31,12 +32,40 @@ create table if not exists results (
 """
 
 
-class Ledger:
+class Entry(Protocol):
+    """What is told of one chip."""
+
+    @property
+    def sample(self) -> int: ...
+
+    @property
+    def ok(self) -> bool: ...
+
+    def to_json(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Entry)
+RowOut = TypeVar("RowOut", bound=Entry, covariant=True)
+
+
+class Entered(Protocol[RowOut]):
+    """A chip's row, and the arrays that are to be kept beside it."""
+
+    @property
+    def row(self) -> RowOut: ...
+
+    @property
+    def kept(self) -> Kept | None: ...
+
+
+class Ledger(Generic[Row]):
     """The results of a folder. One process at a time writes to it."""
 
-    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, connection: sqlite3.Connection, read: Callable[[str], Row], kept: str) -> None:
         self.folder = folder
+        self._kept = kept
         self._connection = connection
+        self._read = read
 
     def missing(self, run: str, samples: int, waveforms: bool = False) -> list[int]:
         """Samples below `samples` without a result, or without waveforms where those are wanted."""
@@ -51,7 +80,7 @@ class Ledger:
                 there[sample] = True
         return [int(k) for k in np.flatnonzero(~there)]
 
-    def add(self, run: str, results: Sequence[Result]) -> None:
+    def add(self, run: str, results: Sequence[Entered[Row]]) -> None:
         """Results as one transaction; waveforms first, so that a row's are always there."""
         for each in results:
             if each.kept is not None:
@@ -60,11 +89,11 @@ class Ledger:
         with self._connection:
             self._connection.executemany("insert or replace into results values (?, ?, ?, ?)", values)
 
-    def rows(self, run: str, samples: int) -> Iterator[ChipRow]:
+    def rows(self, run: str, samples: int) -> Iterator[Row]:
         """The rows of samples below `samples`, in order."""
         query = "select row from results where run = ? and sample < ? order by sample"
         for (text,) in self._connection.execute(query, (run, samples)):
-            yield ChipRow.from_json(text)
+            yield self._read(text)
 
     def forget(self, run: str, failed_only: bool = False) -> None:
         """Drops a run's results, or those that failed, so that they are tried again."""
@@ -74,7 +103,7 @@ class Ledger:
             )
 
     def waveform_path(self, run: str, sample: int) -> Path:
-        return self.folder / WAVEFORMS / f"{run[:16]}-{sample}.npz"
+        return self.folder / self._kept / f"{run[:16]}-{sample}.npz"
 
     def _keep(self, run: str, sample: int, kept: Kept) -> None:
         """Written beside and renamed: no half file ever has the name."""
@@ -88,8 +117,8 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(folder: Path) -> Iterator[Ledger]:
-    """The ledger of a folder, made when there is none.
+def open_ledger(folder: Path, read: Callable[[str], Row], kept: str = WAVEFORMS) -> Iterator[Ledger[Row]]:
+    """The ledger of a folder, made when there is none; `read` makes a row of its JSON, `kept` is the arrays' folder.
 
     Raises DataError for a folder that cannot be written or that another process works in, for a ledger that is
     damaged, and inside the block for a full disk: what was done stays.
@@ -104,7 +133,7 @@ def open_ledger(folder: Path) -> Iterator[Ledger]:
         raise DataError(f"{folder} cannot be written: {error.strerror}; give another --out") from None
     try:
         with closing(_connected(folder)) as connection:
-            yield Ledger(folder, connection)
+            yield Ledger(folder, connection, read, kept)
     except sqlite3.Error as error:
         raise DataError(_explained(folder, error)) from None
     except OSError as error:

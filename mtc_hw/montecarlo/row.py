@@ -44,6 +44,14 @@ class ChipRow:
         held = {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in values.items()}
         return json.dumps(held, allow_nan=False)
 
+    def cells(self) -> dict[str, object]:
+        """The table's, by column."""
+        return dataclasses.asdict(self)
+
+    def untimed(self) -> str:
+        """All but the seconds, which no two runs have alike."""
+        return dataclasses.replace(self, seconds=0.0).to_json()
+
     @staticmethod
     def from_json(text: str) -> "ChipRow":
         return ChipRow(**json.loads(text))
@@ -55,7 +63,8 @@ Kept = Mapping[str, Array]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A chip's row, and its waveforms where they were asked for."""
+    """A chip's row, its waveforms where they were asked for, and when a free neuron spiked."""
 
     row: ChipRow
     kept: Kept | None = None
+    spikes: Array | None = None  # tau_m

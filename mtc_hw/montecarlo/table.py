@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Protocol, cast, get_args, get_type_hints
 
 import pyarrow as pa
 import pyarrow.csv
@@ -23,10 +23,30 @@ def _kind(hint: object) -> pa.DataType:
     return _KINDS[next(each for each in (get_args(hint) or (hint,)) if each is not types.NoneType)]
 
 
-SCHEMA = pa.schema([(each.name, _kind(get_type_hints(ChipRow)[each.name])) for each in dataclasses.fields(ChipRow)])
+def columns(kind: type, prefix: str = "") -> list[tuple[str, pa.DataType]]:
+    """Columns of a dataclass of texts, numbers and further such dataclasses, whose name stands before theirs."""
+    found = []
+    for each in dataclasses.fields(kind):
+        hint = get_type_hints(kind)[each.name]
+        if dataclasses.is_dataclass(hint):
+            found += columns(cast("type", hint), f"{prefix}{each.name}_")
+        else:
+            found.append((prefix + each.name, _kind(hint)))
+    return found
 
 
-def write_table(rows: Iterable[ChipRow], path: Path, csv: bool = False) -> str:
+SCHEMA = pa.schema(columns(ChipRow))
+
+
+class TableRow(Protocol):
+    """A row: its cells by column, and a text that tells it but for what it took."""
+
+    def cells(self) -> dict[str, object]: ...
+
+    def untimed(self) -> str: ...
+
+
+def write_table(rows: Iterable[TableRow], path: Path, csv: bool = False, schema: pa.Schema = SCHEMA) -> str:
     """Writes the rows as Parquet, and beside it as CSV; each file appears whole or not at all.
 
     Gives the table's digest: SHA-256 of every cell but the seconds, hexadecimal.
@@ -34,12 +54,12 @@ def write_table(rows: Iterable[ChipRow], path: Path, csv: bool = False) -> str:
     sha = hashlib.sha256()
     part = path.with_suffix(".part")
     spare = path.with_suffix(".csv.part")
-    with pa.parquet.ParquetWriter(part, SCHEMA) as writer:
-        sheet = pa.csv.CSVWriter(spare, SCHEMA) if csv else None
+    with pa.parquet.ParquetWriter(part, schema) as writer:
+        sheet = pa.csv.CSVWriter(spare, schema) if csv else None
         for group in _groups(rows):
             for row in group:
-                sha.update(dataclasses.replace(row, seconds=0.0).to_json().encode() + b"\n")
-            table = pa.Table.from_pylist([dataclasses.asdict(row) for row in group], SCHEMA)
+                sha.update(row.untimed().encode() + b"\n")
+            table = pa.Table.from_pylist([row.cells() for row in group], schema)
             writer.write_table(table)
             if sheet is not None:
                 sheet.write_table(table)
@@ -61,7 +81,7 @@ def rows_of(table: pa.Table) -> list[ChipRow]:
     return [ChipRow(**each) for each in table.to_pylist()]
 
 
-def _groups(rows: Iterable[ChipRow]) -> Iterator[list[ChipRow]]:
+def _groups(rows: Iterable[TableRow]) -> Iterator[list[TableRow]]:
     pending = iter(rows)
     while group := list(islice(pending, GROUP)):
         yield group

@@ -1,9 +1,8 @@
-"""Many decks or tasks in parallel: spawned, replaceable workers, each with limits, by pebble's process pool."""
+"""Many decks or tasks in parallel: spawned, replaceable workers, each with limits."""
 
 import dataclasses
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,25 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing.context import ForkServerContext, ForkServerProcess
-from types import ModuleType
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Literal, Protocol, TypeVar
-
-from pebble import ProcessExpired, ProcessPool
-from pebble.pool.process import PoolManager
 
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.simulate import ngspice, pyspice
+from mtc_hw.simulate.crew import Crew, Died
 from mtc_hw.simulate.outcome import Loss, Outcome, out_of_memory
-from mtc_hw.simulate.worker import (
-    WORN,
-    Limits,
-    Note,
-    perform,
-    run_serially,
-    settle,
-    take_note,
-)
+from mtc_hw.simulate.worker import Limits, Note, Raised, run_serially, serve, take_note
 
 RECYCLE = 2000  # tasks after which a worker is replaced, whatever ngspice may leak
 AHEAD = 3  # tasks for each worker that wait or run: enough to keep it busy, few enough to keep this process small
@@ -81,62 +69,11 @@ class Runner(Protocol):
     def __call__(self, decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]: ...
 
 
-class _Process(ForkServerProcess):
-    """A process that does not import the caller's script: it needs no `if __name__ == "__main__"` there, and a script
-    from standard input, which no file holds, works too."""
-
-    @staticmethod
-    def _Popen(process: Any) -> Any:
-        script = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            return ForkServerProcess._Popen(process)
-        finally:
-            sys.modules["__main__"] = script
-
-
-class _Context(ForkServerContext):
-    """Workers come from one spawned server that has imported what they need, so that a worker that takes a dead or a
-    worn-out one's place costs next to nothing. No ngspice runs in the server, and none of this process is copied."""
-
-    Process = _Process
-
-
-class _Manager(PoolManager):
-    """pebble's, but for the death of a worker: pebble may look before its last message is read, and then loses
-    the task or gives up the pool. Here a dead worker counts a round later, when all messages are read."""
-
-    def __init__(self, processes: ProcessPool) -> None:
-        super().__init__(processes._context, _Context())
-        self._seen: set[int] = set()
-
-    def update_workers(self) -> None:
-        workers = self.worker_manager.workers
-        dead = {pid: worker for pid, worker in list(workers.items()) if not worker.is_alive()}
-        channel = self.worker_manager.pool_channel
-        told = channel is not None and not channel.poll(0)
-        settled = {pid for pid, worker in dead.items() if told and (worker.exitcode == 0 or pid in self._seen)}
-        for pid in settled:
-            del workers[pid]
-            if dead[pid].exitcode != 0:
-                self.handle_worker_expiration((pid, dead[pid].exitcode))
-        self._seen = dead.keys() - settled
-        self.worker_manager.create_workers()  # type: ignore[no-untyped-call]
-
-    def find_expired_task(self, worker_id: int) -> Any:
-        """Raises LookupError for a worker that died without one."""
-        found = [task for task in list(self.task_manager.tasks.values()) if task.worker_id == worker_id]
-        if not found:
-            raise LookupError(worker_id)
-        return found[0]
-
-
 class Pool:
     """Open workers: a Runner, and `each` for work that is more than a deck."""
 
-    def __init__(self, processes: ProcessPool, workers: Workers, home: str) -> None:
-        self._processes, self._workers, self._home = processes, workers, home
-        self._died = False
+    def __init__(self, crew: Crew, workers: Workers, home: str) -> None:
+        self._crew, self._workers, self._home = crew, workers, home
 
     def __call__(self, decks: Sequence[Deck], done: Done | None = None) -> list[Outcome]:
         """Each deck is a task of its own."""
@@ -159,37 +96,28 @@ class Pool:
         that dies costs one task, which is a Loss; so is an exception, but for an MtcError, which is raised here.
         """
         waiting = iter(tasks)
-        running: dict[Future[Result], Task] = {}
-        while True:
-            for task in islice(waiting, AHEAD * self._workers.count - len(running)):
-                running[self._processes.schedule(perform, (function, task))] = task
-            if not running:
-                break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                task = running.pop(future)
-                found = self._result(future)
-                if found is None:
-                    running[self._processes.schedule(perform, (function, task))] = task
-                else:
-                    yield task, found
-
-    def _result(self, future: "Future[Result]") -> Result | Loss | None:
-        """None where the worker did not begin the task."""
+        running: dict[Future[bytes], Task] = {}
         try:
-            return future.result()
-        except ProcessExpired as error:
-            note = take_note(self._home, error.pid)
-            self._died = True
-            if error.exitcode == WORN:
-                return None
-            return _loss(error.exitcode, note, self._workers)
+            while True:
+                for task in islice(waiting, AHEAD * self._workers.count - len(running)):
+                    running[self._crew.submit(ForkingPickler.dumps((function, task)))] = task
+                if not running:
+                    break
+                for answer in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(answer), self._result(answer)
+        finally:
+            for answer in running:
+                answer.cancel()
 
-    def stand_by(self) -> None:
-        """Waits for those that take a dead worker's place: closed while it starts, one would complain on stderr."""
-        while self._died:
-            self._died = False
-            for future in [self._processes.schedule(os.getpid) for _ in range(self._workers.count)]:
-                self._result(future)
+    def _result(self, answer: Future[bytes]) -> Any:
+        """What the function returned, or a Loss. Raises the MtcError that it raised."""
+        try:
+            found = ForkingPickler.loads(answer.result())
+        except Died as death:
+            return _loss(death.code, take_note(self._home, death.process), self._workers)
+        if isinstance(found, Raised):
+            raise found.error
+        return found
 
 
 def _loss(exitcode: int, note: Note, workers: Workers) -> Loss:
@@ -216,18 +144,13 @@ def open_workers(workers: Workers, context: Any = None) -> Iterator[Pool]:
     Leaving the block by an exception, Ctrl-C included, kills the runs that are under way.
     """
     library = require(workers.driver)
-    _Context().set_forkserver_preload(PRELOAD)
     with tempfile.TemporaryDirectory(prefix="mtc_hw_") as home:
-        start = (home, dict(os.environ), library, workers.limits, context)
-        with ProcessPool(workers.count, RECYCLE, initializer=settle, initargs=start, context=_Context()) as processes:
-            processes._pool_manager = _Manager(processes)
-            pool = Pool(processes, workers, home)
-            try:
-                yield pool
-                pool.stand_by()
-            except BaseException:
-                processes.stop()  # type: ignore[no-untyped-call]
-                raise
+        shared = (RECYCLE, home, dict(os.environ), library, workers.limits, context)
+        crew = Crew(workers.count, serve, shared, PRELOAD)
+        try:
+            yield Pool(crew, workers, home)
+        finally:
+            crew.close()
 
 
 def command_runner(workers: Workers) -> Runner:

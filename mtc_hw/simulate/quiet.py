@@ -4,7 +4,7 @@ import sys
 import traceback
 from types import TracebackType
 
-GONE = (FileNotFoundError, EOFError, ConnectionError)
+GONE = (EOFError, ConnectionError)
 """What multiprocessing meets when the process that asked for a worker is no longer there."""
 
 

@@ -1,4 +1,4 @@
-"""Inside a worker process: its limits, its runner, and the note that it leaves for the parent should it die."""
+"""Inside a worker process: its life, its limits, its runner, and the note that it leaves should it die."""
 
 import json
 import os
@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from mtc_hw.errors import MtcError
@@ -44,6 +46,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Raised:
+    """The answer to a task whose function raised an MtcError."""
+
+    error: MtcError
+
+
+@dataclass(frozen=True)
 class _Setting:
     """What all tasks of a worker share."""
 
@@ -52,18 +61,30 @@ class _Setting:
     note: int  # file descriptor
 
 
-_SETTINGS: list[_Setting] = []
-"""One in a worker, from its initializer; none in any other process."""
+def serve(
+    link: Connection, most: int, home: str, environment: dict[str, str], library: str, limits: Limits, context: Any
+) -> None:
+    """A worker's life: at most so many tasks, and none after one that ran out of memory, since it may lack it again.
+
+    It says that it is ready, of each task that it has begun, and the answer. It ends when nobody listens.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    _arm(limits.patience)
+    setting = _settle(home, environment, library, limits, context)
+    _arm(0.0)
+    with suppress(EOFError, OSError):
+        link.send_bytes(b"")
+        for _ in range(most):
+            job = link.recv_bytes()
+            link.send_bytes(b"")
+            run = WorkerRunner(setting, time.time())
+            link.send_bytes(perform(job, run))
+            if run.worn:
+                break
 
 
-WORN = 75
-"""Exit code of a worker that once ran out of memory and may lack it for another task: the task goes to another."""
-
-_WORN: list[str] = []
-"""Why this worker is to begin no other task; empty while it may."""
-
-
-def settle(home: str, environment: dict[str, str], library: str, limits: Limits, context: Any) -> None:
+def _settle(home: str, environment: dict[str, str], library: str, limits: Limits, context: Any) -> _Setting:
     """A worker lives in an empty directory: no .spiceinit is read, and a killed run's files go with the pool.
 
     Its environment is the parent's of now, and not that of when the server of workers started.
@@ -74,14 +95,17 @@ def settle(home: str, environment: dict[str, str], library: str, limits: Limits,
     os.environ["NGSPICE_LIBRARY_PATH"] = library
     os.chdir(home)
     tempfile.tempdir = home
-    ngspice.limit(limits.memory)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    if limits.driver == "pyspice":
-        # A handler in Python would wait until the library returns.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A handler in Python would wait until the library returns; ngspice's command line is ended on the way out.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL if limits.driver == "pyspice" else _leave)
     note, memory = (os.open(path, os.O_RDWR | os.O_CREAT, 0o600) for path in _note_paths(home, os.getpid()))
+    # A thread for which there is no memory would be waited for without end.
     threading.Thread(target=_watch, args=(memory,), daemon=True).start()
-    _SETTINGS.append(_Setting(limits, context, note))
+    ngspice.limit(limits.memory)
+    return _Setting(limits, context, note)
+
+
+def _leave(sent: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + sent)
 
 
 def _watch(memory: int) -> None:
@@ -96,31 +120,32 @@ def _watch(memory: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def perform(function: Callable[..., Any], task: Any) -> Any:
-    """One task in this worker: what `function` returns, or a Loss. Raises the MtcError that the function raises."""
-    if _WORN:
-        os._exit(WORN)
-    run = WorkerRunner(_SETTINGS[0], time.time())
-    run.between_decks()
+def perform(job: bytes, run: "WorkerRunner") -> memoryview:
+    """One task in this worker, a pickled function and its argument. The answer: a pickled result, Loss or Raised."""
     try:
-        return function(run.setting.context, task, run)
-    except MtcError:
-        raise
+        run.between_decks()
+        function, task = ForkingPickler.loads(job)
+        return ForkingPickler.dumps(function(run.setting.context, task, run))
+    except MtcError as error:
+        return ForkingPickler.dumps(Raised(error))
     except MemoryError:
-        _WORN.append("out of memory")
-        return Loss("killed", out_of_memory(run.setting.limits.memory), time.time() - run.began)
+        run.worn = True
+        reason = out_of_memory(run.setting.limits.memory)
+        return ForkingPickler.dumps(Loss("killed", reason, time.time() - run.began))
     except Exception as error:
-        return Loss("crashed", f"{type(error).__name__}: {error}", time.time() - run.began)
+        reason = f"{type(error).__name__}: {error}"
+        return ForkingPickler.dumps(Loss("crashed", reason, time.time() - run.began))
     finally:
         _arm(0.0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class WorkerRunner:
     """Runs decks one after the other in this worker. The kernel ends the worker when one takes too long."""
 
     setting: _Setting
-    began: float
+    began: float  # time.time()
+    worn: bool = False  # the library ran out of memory
 
     def __call__(self, decks: Sequence[Deck], done: Callable[[Outcome], None] | None = None) -> list[Outcome]:
         return run_serially(decks, done, run=self._run)
@@ -135,7 +160,7 @@ class WorkerRunner:
         outcome = pyspice.run(deck, limits.memory)
         self.between_decks()
         if outcome.status == "killed":
-            _WORN.append(outcome.reason)
+            self.worn = True
         return outcome
 
     def between_decks(self) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from trimmed import trimmed
 
 from mtc_hw.analysis.tiers import meant
 from mtc_hw.calibration.compiled_curves import curve_table
@@ -11,6 +12,7 @@ from mtc_hw.calibration.observables import Curves
 from mtc_hw.hardware.design import BRANCHES, LEAK, load_capacitance
 from mtc_hw.hardware.process import ProcessSpread
 from mtc_hw.hardware.variation import Variation
+from mtc_hw.netlist.bench import sweep_deck
 from mtc_hw.simulate import ode
 from mtc_hw.spec import ELEMENT_FILTER, RectifiedTanh
 
@@ -20,12 +22,12 @@ CAPACITORS = Variation(process=ProcessSpread(0.0, 0.0, 0.0, 0.0, 0.05))
 
 @pytest.fixture(scope="module", params=["straight", "curved"])
 def chip(request, mapped, network, cells):
-    """Four unlike neurons, with and without curves, whose mismatch and capacitors are off."""
+    """Four unlike neurons, with and without curves, whose devices, capacitors and trims are off."""
     spec = dataclasses.replace(network, synapse=RectifiedTanh(0.1), input_curve=cells.leak_curve)
     if request.param == "straight":
         plain = dataclasses.replace(network.neurons, leak_curve=None, filter_curve=None)
         spec = dataclasses.replace(spec, neurons=plain, input_curve=None)
-    return CAPACITORS.draw(mapped(spec, bits=8), 3, 1)
+    return trimmed(CAPACITORS.draw(mapped(spec, bits=8), 3, 1), 1)
 
 
 def into_membrane(chip, current, constant, neuron, state, inputs):
@@ -49,7 +51,7 @@ def test_the_rows_together_are_what_charges_the_capacitors(chip, tier):
     spec, draw = meant(chip, tier), np.random.default_rng(2)
     current = curve_table(chip, spec, GRID).current
     farad = load_capacitance(chip) / chip.scale.farad
-    constant = chip.offset_dac.decode(chip.offset_code) / chip.scale.amp
+    constant = chip.offset_current() / chip.scale.amp
     for neuron in range(chip.count):
         constants = ode._Constants.of(spec.neurons, neuron)
         for _ in range(20):
@@ -66,3 +68,22 @@ def test_the_rows_together_are_what_charges_the_capacitors(chip, tier):
                     sunk, out = (int(np.searchsorted(GRID.voltage, each)) for each in (voltage, seen[y]))
                     rate = rates[place] * farad[y, neuron]
                     assert rate == pytest.approx(current[LEAK + y, sunk, out, neuron], rel=1e-9, abs=1e-9)
+
+
+def test_a_mismatched_chip_s_curves_are_those_of_its_transistors(preset, runner):
+    """Root mean square over the sweep and three outputs, unit currents; the meant curves miss them by far more."""
+    _, _, design = preset("bursting", bits=8)
+    chip, request = trimmed(Variation().draw(design, 11, 0), 2), Curves(outputs=(-2.0, 0.0, 2.0))
+    deck = sweep_deck(chip, 0, "transistor", (*request.sweep, request.step), request.outputs)
+    seen = runner([deck])[0].waveforms
+    rms = {tier: {} for tier in ("ode", "cells")}
+    for tier, found in rms.items():
+        current = curve_table(chip, meant(chip, tier), request).current[..., 0]
+        for row in np.flatnonzero(chip.present[:, 0]):
+            name = BRANCHES[row]
+            points = seen[f"i(vo_{name})"].reshape(3, -1)[:, : request.voltage.size].T / chip.scale.amp
+            found[name] = float(np.sqrt(np.mean((current[row] - points) ** 2)))
+    cells, ode_tier = rms["cells"], rms["ode"]
+    assert cells["leak"] < 0.012
+    assert max(each for name, each in cells.items() if name != "leak") < 0.006
+    assert all(ode_tier[name] > 5.0 * cells[name] for name in cells)

@@ -4,20 +4,21 @@ import dataclasses
 
 import numpy as np
 import pytest
+from trimmed import trimmed
 
 from mtc_hw.analysis.spikes import spike_times
 from mtc_hw.analysis.tiers import meant
+from mtc_hw.calibration.compiled_curves import curve_table
 from mtc_hw.calibration.compiled_instrument import CompiledInstrument
 from mtc_hw.calibration.observables import PREDICTIONS, READOUT_REACH, Curves, Driven, Firing, Request
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import LEAK
+from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.population import population
-from mtc_hw.hardware.process import ProcessSpread
 from mtc_hw.hardware.variation import Variation
-from mtc_hw.netlist.render import own_deck, readout_sweep
+from mtc_hw.netlist.render import readout_sweep
 from mtc_hw.neuron_file import Initial, Stimulus
 from mtc_hw.simulate import ode
-from mtc_hw.simulate.waveforms import to_trace
 from mtc_hw.spec import RectifiedTanh
 
 WAVE = np.sin(np.arange(60)[:, None] * [0.2, 0.31])
@@ -39,15 +40,17 @@ def chips(design):
     return [Variation().draw(design, 5, sample) for sample in range(3)]
 
 
-def side_by_side(design, chips):
-    return dataclasses.replace(population(chips), deviations=None)
+def turned(design, count):
+    """The design's codes with trims of each chip's own."""
+    return [trimmed(design, seed) for seed in range(count)]
 
 
 @pytest.mark.parametrize("tier", ["ode", "cells"])
 def test_chips_side_by_side_are_what_each_is_alone(design, chips, tier):
-    together = CompiledInstrument(chips, tier).measure(side_by_side(design, chips), ALL)
+    codes = turned(design, 3)
+    together = CompiledInstrument(chips, tier).measure(population(codes), ALL)
     for k, chip in enumerate(chips):
-        alone = CompiledInstrument([chip], tier).measure(design, ALL)
+        alone = CompiledInstrument([chip], tier).measure(codes[k], ALL)
         own, outputs = slice(4 * k, 4 * k + 4), slice(2 * k, 2 * k + 2)
         assert np.array_equal(together.curves.current[..., own], alone.curves.current, equal_nan=True)
         for found, wanted in zip(together.spikes, alone.spikes, strict=True):
@@ -55,7 +58,7 @@ def test_chips_side_by_side_are_what_each_is_alone(design, chips, tier):
         assert np.array_equal(together.readout[outputs], alone.readout)
         assert together.driven.features[:, own].tobytes() == alone.driven.features.tobytes()
         assert together.driven.prediction[:, outputs].tobytes() == alone.driven.prediction.tobytes()
-    assert together.curves.complete(side_by_side(design, chips)).all()
+    assert together.curves.complete(population(codes)).all()
 
 
 @pytest.mark.parametrize("tier", ["ode", "cells"])
@@ -72,27 +75,13 @@ def test_a_free_neuron_spikes_as_by_lsoda(design, chips, tier):
 
 
 def test_codes_are_set_on_the_chip_s_own_deviations(design, chips):
-    turned = dataclasses.replace(design, bias_code=design.bias_code + 3.0 * (np.arange(8)[:, None] < LEAK))
-    request = Request(curves=Curves(step=0.5))
-    found = CompiledInstrument(chips[:1], "cells").measure(turned, request).curves.current
-    chip = dataclasses.replace(turned, deviations=chips[0].deviations)
-    again = CompiledInstrument([chip], "cells").measure(chip, request).curves.current
-    assert np.array_equal(found, again, equal_nan=True)
+    codes, request = trimmed(design, 1), Request(curves=Curves(step=0.5))
+    found = CompiledInstrument(chips[:1], "cells").measure(codes, request).curves.current
+    chip = dataclasses.replace(codes, deviations=chips[0].deviations)
+    assert np.array_equal(found, curve_table(chip, as_cells(chip), request.curves).current, equal_nan=True)
     before = CompiledInstrument(chips[:1], "cells").measure(design, request).curves.current
-    assert np.nanmax(np.abs(found[0] - before[0])) > 0.01
-
-
-def test_a_chip_s_capacitors_slow_the_stimulus_too(preset, runner):
-    """As ngspice has it, whose stimulus is a source beside the membrane's capacitor."""
-    file, _, design = preset("tonic", bits=8)
-    chip = Variation(local="none", process=ProcessSpread(0.0, 0.0, 0.0, 0.0, 0.4)).draw(design, 1, 0)
-    assert abs(chip.deviations.capacitance[0]) > 0.1
-    request = Request(firing=(Firing(file.stimulus, 300.0, file.initial),))
-    ((found,),) = CompiledInstrument([chip], "ode").measure(design, request).spikes
-    trace = to_trace(runner([own_deck(chip, file, "behavioural", 300.0)])[0].waveforms, chip, 0)
-    wanted = spike_times(trace.time, trace.voltage[:, 0])
-    assert len(wanted) > 3
-    assert found == pytest.approx(wanted, abs=0.1)
+    moved = np.abs(found - before).max(axis=(1, 2))[:-2]
+    assert (moved[design.row_bias()[:-2] > 0.0] > 1e-3).all()
 
 
 @pytest.mark.parametrize("tier", ["ode", "cells"])
@@ -121,12 +110,12 @@ def test_the_low_pass_answers_as_ngspice_s_equations_do(design, runner, change):
 
 
 @pytest.mark.parametrize("tier", ["ode", "cells"])
-@pytest.mark.parametrize("broken", ["leak without bias", "filter without bias", "reference not a number"])
+@pytest.mark.parametrize("broken", ["leak without bias", "filter without bias", "trim not a number"])
 def test_what_makes_no_neuron_is_not_a_number_and_spoils_no_other(design, chips, tier, broken):
     name, row, value = {
         "leak without bias": ("bias_code", LEAK, 0.0),
         "filter without bias": ("bias_code", LEAK + 2, 0.0),
-        "reference not a number": ("reference_code", 0, np.nan),
+        "trim not a number": ("reference_trim", 0, np.nan),
     }[broken]
     codes = getattr(design, name).copy()
     codes[row, 1] = value
@@ -142,10 +131,13 @@ def test_what_makes_no_neuron_is_not_a_number_and_spoils_no_other(design, chips,
     assert np.array_equal(found.driven.features[:, others], whole.driven.features[:, others])
 
 
-def test_the_identity_tells_tier_design_chips_and_precision(design, chips):
-    assert CompiledInstrument(chips[1:], "cells", precision="float32").identity == (
-        f"cells tier, float32, design {design.digest}, chips seed.sample 5.1, 5.2"
-    )
+def test_the_identity_tells_tier_precision_design_and_chips(design, chips):
+    told = CompiledInstrument(chips[1:], "cells", precision="float32").identity
+    together = population(chips[1:]).digest[:16]
+    assert told == f"cells tier, float32, design {design.digest[:16]}, chips {together}: seed.sample 5.1, 5.2"
+    alike = Variation(local="none").draw(design, 5, 1)
+    assert CompiledInstrument([alike], "ode").identity != CompiledInstrument(chips[1:2], "ode").identity
+    assert CompiledInstrument([design], "ode").identity.endswith(": seed.sample nominal")
 
 
 def test_questions_that_do_not_fit_are_refused(design, chips, preset):

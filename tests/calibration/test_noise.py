@@ -2,26 +2,32 @@
 
 import numpy as np
 import pytest
-from tanh_chip import TanhChip
+from tanh_chip import EVERYTHING, TanhChip, bits, failed
 
 from mtc_hw.calibration.noise import Budgeted, Noisy
 from mtc_hw.calibration.observables import Curves, Firing, Request
 from mtc_hw.errors import SpecError
 from mtc_hw.neuron_file import Stimulus
 
+
+@pytest.fixture(scope="module")
+def design(mapped, network):
+    return mapped(network, bits=8)
+
+
 CURVES = Request(curves=Curves(sweep=(-2.0, 2.0), outputs=(0.0,)))
 
 
-def test_no_noise_changes_no_bit(design, everything, bits):
+def test_no_noise_changes_no_bit(design):
     chip = TanhChip(design, dead=(0,))
-    assert bits(Noisy(chip, 0.0, 5).measure(design, everything)) == bits(chip.measure(design, everything))
+    assert bits(Noisy(chip, 0.0, 5).measure(design, EVERYTHING)) == bits(chip.measure(design, EVERYTHING))
 
 
-def test_a_sequence_is_reproducible_and_every_measurement_draws_anew(design, everything, bits):
+def test_a_sequence_is_reproducible_and_every_measurement_draws_anew(design):
     runs = []
     for seed in (3, 3, 4):
         noisy = Noisy(TanhChip(design), 0.01, seed)
-        runs.append([bits(noisy.measure(design, everything)) for _ in range(3)])
+        runs.append([bits(noisy.measure(design, EVERYTHING)) for _ in range(3)])
     assert runs[0] == runs[1]
     assert runs[0][0] != runs[0][1] != runs[0][2] and runs[0][0] != runs[2][0]
 
@@ -47,14 +53,14 @@ def test_a_spike_s_jitter_is_relative_to_the_mean_interval(design):
     assert (np.diff(seen) >= 0.0).all()
 
 
-def test_noise_measures_nothing_that_could_not_be_measured(design, everything):
-    seen = Noisy(TanhChip(design, dead=(1,)), 0.01, 0).measure(design, everything)
+def test_noise_measures_nothing_that_could_not_be_measured(design):
+    seen = Noisy(TanhChip(design, dead=(1,)), 0.01, 0).measure(design, EVERYTHING)
     assert seen.curves.complete(design).tolist() == [True, False, True, True]
     assert np.isnan(seen.spikes[0][1]).all() and np.isnan(seen.driven.features[:, 1]).all()
 
 
-def test_the_network_s_answers_are_noisy_too(design, everything):
-    clean, seen = (each.measure(design, everything) for each in (TanhChip(design), Noisy(TanhChip(design), 0.01, 0)))
+def test_the_network_s_answers_are_noisy_too(design):
+    clean, seen = (each.measure(design, EVERYTHING) for each in (TanhChip(design), Noisy(TanhChip(design), 0.01, 0)))
     for one, other in (
         (clean.readout, seen.readout),
         (clean.driven.features, seen.driven.features),
@@ -79,10 +85,10 @@ def test_wrappers_name_what_they_are(design):
     assert noisy.identity == "tanh chip 1; noise 0.01, seed 3; at most 40 measurements a neuron"
 
 
-def test_within_the_budget_nothing_changes(design, everything, bits):
+def test_within_the_budget_nothing_changes(design):
     chip, budgeted = TanhChip(design), Budgeted(TanhChip(design), 1000)
-    assert bits(budgeted.measure(design, everything)) == bits(chip.measure(design, everything))
-    assert budgeted.spent.tolist() == everything.cost(design).tolist() and budgeted.notes == ()
+    assert bits(budgeted.measure(design, EVERYTHING)) == bits(chip.measure(design, EVERYTHING))
+    assert budgeted.spent.tolist() == EVERYTHING.cost(design).tolist() and budgeted.notes == ()
 
 
 def test_what_exceeds_the_budget_is_nan_for_that_neuron_alone(design):
@@ -96,10 +102,10 @@ def test_what_exceeds_the_budget_is_nan_for_that_neuron_alone(design):
     assert budgeted.notes[0] == (f"neuron {dear}: {cost[dear]:g} measurements refused, 0 of {cost.min():g} are spent")
 
 
-def test_a_spent_budget_measures_nothing_but_what_is_free(design, everything, failed):
+def test_a_spent_budget_measures_nothing_but_what_is_free(design):
     chip = TanhChip(design)
     budgeted = Budgeted(chip, 0)
-    assert failed(budgeted.measure(design, everything)) == {"curves", "firing", "features", "prediction"}
+    assert failed(budgeted.measure(design, EVERYTHING)) == {"curves", "firing", "features", "prediction"}
     assert [request for _, request in chip.asked] == [Request(readout=True)]
     budgeted.measure(design, CURVES)
     assert len(chip.asked) == 1 and budgeted.spent.tolist() == [0.0] * 4

@@ -1,60 +1,69 @@
 """Recordings: what goes in comes out, and nothing else."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
-from tanh_chip import TanhChip
+from tanh_chip import EVERYTHING, TanhChip, bits, failed, turned
 
-from mtc_hw.calibration.noise import Noisy
-from mtc_hw.calibration.observables import Curves, Request
+from mtc_hw.calibration.compiled_instrument import CompiledInstrument
+from mtc_hw.calibration.noise import Budgeted, Noisy
+from mtc_hw.calibration.observables import Curves, Driven, Request
 from mtc_hw.calibration.parts import blank
 from mtc_hw.calibration.replay import Recorder, Replay
 from mtc_hw.calibration.settable import settable
 from mtc_hw.errors import DataError
+from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.hardware.population import population
+
+
+@pytest.fixture(scope="module")
+def design(mapped, network):
+    return mapped(network, bits=8)
 
 
 @pytest.fixture
-def recorded(tmp_path, design, everything):
+def recorded(tmp_path, design):
     """A recording of everything at the design's codes, and what was seen."""
-    seen = Recorder(TanhChip(design, dead=(2,)), tmp_path / "chip", design).measure(design, everything)
+    seen = Recorder(TanhChip(design, dead=(2,)), tmp_path / "chip", design).measure(design, EVERYTHING)
     return tmp_path / "chip", seen
 
 
-def test_a_replay_gives_the_recorded_bits(recorded, design, everything, bits):
+def test_a_replay_gives_the_recorded_bits(recorded, design):
     folder, seen = recorded
     replay = Replay(folder, design)
-    assert bits(replay.measure(design, everything)) == bits(seen)
+    assert bits(replay.measure(design, EVERYTHING)) == bits(seen)
     assert replay.identity == "tanh chip 1" and replay.notes == ()
 
 
-def test_parts_may_be_asked_for_one_by_one(recorded, design, everything, bits):
+def test_parts_may_be_asked_for_one_by_one(recorded, design):
     folder, seen = recorded
-    (spikes,) = Replay(folder, design).measure(design, Request(firing=everything.firing[1:])).spikes
+    (spikes,) = Replay(folder, design).measure(design, Request(firing=EVERYTHING.firing[1:])).spikes
     assert [own.tobytes() for own in spikes] == [own.tobytes() for own in seen.spikes[1]]
 
 
-def test_a_noisy_sequence_is_played_in_its_order_and_its_last_stays(tmp_path, design, turned, everything, bits):
+def test_a_noisy_sequence_is_played_in_its_order_and_its_last_stays(tmp_path, design):
     recorder = Recorder(Noisy(TanhChip(design), 0.01, 0), tmp_path, design)
     sequence = [design, turned(design), design]
-    seen = [bits(recorder.measure(codes, everything)) for codes in sequence]
+    seen = [bits(recorder.measure(codes, EVERYTHING)) for codes in sequence]
     replay = Replay(tmp_path, design)
-    assert [bits(replay.measure(codes, everything)) for codes in sequence] == seen
+    assert [bits(replay.measure(codes, EVERYTHING)) for codes in sequence] == seen
     assert seen[0] != seen[2]
-    assert bits(replay.measure(design, everything)) == seen[2]
+    assert bits(replay.measure(design, EVERYTHING)) == seen[2]
 
 
-def test_what_was_not_recorded_is_nan_and_named(recorded, design, turned, everything, bits):
+def test_what_was_not_recorded_is_nan_and_named(recorded, design):
     folder, seen = recorded
     replay = Replay(folder, design)
-    assert bits(replay.measure(turned(design), everything)) == bits(blank(design, everything))
+    assert bits(replay.measure(turned(design), EVERYTHING)) == bits(blank(design, EVERYTHING))
     assert len(replay.notes) == 5 and all(turned(design).digest[:12] in note for note in replay.notes)
-    other = Request(curves=Curves(sweep=(-1.0, 1.0)), readout=True)
+    other = Request(curves=Curves(sweep=(-1.0, 1.0), outputs=(0.5,)), readout=True)
     found = replay.measure(design, other)
     assert np.isnan(found.curves.current).all() and found.readout.tobytes() == seen.readout.tobytes()
     assert replay.notes[-1] == (
         f"not recorded at codes {design.digest[:12]}: "
-        '{"curves": {"sweep": [-1.0, 1.0], "step": 0.25, "outputs": [0.0]}}'
+        '{"curves": {"sweep": [-1.0, 1.0], "step": 0.25, "outputs": [0.5]}}'
     )
 
 
@@ -74,7 +83,7 @@ def test_no_half_file_is_left(recorded):
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "empty", "flipped", "text", "pickle", "another shape"])
-def test_a_damaged_file_is_nan_and_named(recorded, design, everything, damage, failed):
+def test_a_damaged_file_is_nan_and_named(recorded, design, damage):
     folder, _ = recorded
     for file in (folder / "measurements").glob("*.npz"):
         whole = file.read_bytes()
@@ -89,18 +98,18 @@ def test_a_damaged_file_is_nan_and_named(recorded, design, everything, damage, f
         named = {name: np.array(value) for name in ("curves", "firing", "readout", "features", "prediction")}
         np.savez(file, **named)
     replay = Replay(folder, design)
-    found = replay.measure(design, everything)
+    found = replay.measure(design, EVERYTHING)
     assert failed(found) == {"curves", "firing", "readout", "features", "prediction"}
     assert len(replay.notes) == 5 and all("cannot be read" in note for note in replay.notes)
 
 
-def test_another_design_is_refused_at_once_and_nan_later(recorded, design, preset, everything, bits):
+def test_another_design_is_refused_at_once_and_nan_later(recorded, design, preset):
     folder, _ = recorded
     other = preset("tonic")[2]
     with pytest.raises(DataError, match=r"was recorded of design \w{12}, not of \w{12}; give that one$"):
         Replay(folder, other)
     replay = Replay(folder, design)
-    request = Request(everything.curves)
+    request = Request(EVERYTHING.curves)
     assert bits(replay.measure(other, request)) == bits(blank(other, request))
     assert replay.notes == ("the codes are of another design than the recording",)
 
@@ -121,9 +130,9 @@ def test_another_version_is_refused(recorded, design):
         Replay(folder, design)
 
 
-def test_a_recording_goes_on_with_the_same_chip_only(recorded, design, everything, bits):
+def test_a_recording_goes_on_with_the_same_chip_only(recorded, design):
     folder, seen = recorded
-    again = Recorder(TanhChip(design, dead=(2,)), folder, design).measure(design, everything)
+    again = Recorder(TanhChip(design, dead=(2,)), folder, design).measure(design, EVERYTHING)
     assert bits(again) == bits(seen)
     assert len(list((folder / "measurements").iterdir())) == 10
     with pytest.raises(DataError, match=r"was recorded of tanh chip 1, not of tanh chip 9; give another folder$"):
@@ -134,3 +143,17 @@ def test_a_folder_that_cannot_be_written_is_said_so(tmp_path, design):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot be written: .*; make room or give another folder$"):
         Recorder(TanhChip(design), tmp_path / "file", design)
+
+
+def test_chips_side_by_side_keep_their_outputs(tmp_path, design):
+    chips = [perturb(design, seed=3, sample=k) for k in range(2)]
+    codes = dataclasses.replace(population(chips), deviations=None)
+    request = Request(Curves(step=1.0), readout=True, driven=Driven(np.zeros((5, 2))))
+    asked = Request(Curves(step=1.0), readout=True)
+    recorder = Recorder(CompiledInstrument(chips, "cells"), tmp_path, codes, chips=2)
+    seen = recorder.measure(codes, asked)
+    replay = Replay(tmp_path, codes)
+    assert bits(replay.measure(codes, asked)) == bits(seen) and len(seen.readout) == 4
+    assert replay.measure(codes, request).driven.prediction.shape == (5, 4)
+    spent = Budgeted(CompiledInstrument(chips, "cells"), 0, chips=2).measure(codes, request)
+    assert spent.driven.prediction.shape == (5, 4) and spent.readout.tobytes() == seen.readout.tobytes()

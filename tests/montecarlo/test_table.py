@@ -6,7 +6,7 @@ import pyarrow.csv
 
 from mtc_hw.montecarlo import table
 from mtc_hw.montecarlo.row import ChipRow
-from mtc_hw.montecarlo.table import SCHEMA, read_table, rows_of, write_table
+from mtc_hw.montecarlo.table import SCHEMA, columns, read_table, rows_of, write_table
 
 ROWS = [
     ChipRow(0, "tt", 1.8, 27.0, "ok", regime="tonic", spikes=35, isi_mean=56.25, power=2.7e-8, seconds=0.5),
@@ -51,3 +51,21 @@ def test_a_long_table_is_written_in_pieces(tmp_path, monkeypatch):
 def test_a_table_without_rows_still_has_its_columns(tmp_path):
     write_table([], tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet").schema.names == SCHEMA.names
+
+
+def test_a_row_within_a_row_has_columns_of_its_own():
+    @dataclasses.dataclass(frozen=True)
+    class Inner:
+        count: int
+        name: str | None
+
+    @dataclasses.dataclass(frozen=True)
+    class Outer:
+        sample: int
+        before: Inner
+
+    assert [(name, str(kind)) for name, kind in columns(Outer)] == [
+        ("sample", "int64"),
+        ("before_count", "int64"),
+        ("before_name", "string"),
+    ]

@@ -1,0 +1,256 @@
+"""From a preset, a network or a design to the calibration of many chips of it, and what a command tells of it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtc_hw.analysis.datasheet import Datasheet, check, load_datasheet
+from mtc_hw.calibration.block import calibrated
+from mtc_hw.calibration.chip_row import CalibratedChip
+from mtc_hw.calibration.judged import Judged, judged
+from mtc_hw.calibration.plan import Plan, load_plan
+from mtc_hw.calibration.result import Result, apply, load_result, save_result
+from mtc_hw.calibration.study import CalibrationStudy
+from mtc_hw.calibration.study_run import KEPT, Finished, run_study
+from mtc_hw.calibration.used_codes import TRIMS, code_limits
+from mtc_hw.calibration_plots import Codes
+from mtc_hw.calibration_report import CalibrationPage, write_calibration_report
+from mtc_hw.exports import purpose_of
+from mtc_hw.hardware.design import MappedDesign
+from mtc_hw.hardware.variation import Variation
+from mtc_hw.montecarlo.engine import EngineOptions
+from mtc_hw.montecarlo.study import FreeNeuron
+from mtc_hw.montecarlo.table import SCHEMA
+from mtc_hw.montecarlo_run import RESULT, ChipsOptions, provenance, shown, study_of, usual
+from mtc_hw.simulate.pool import Workers, open_workers
+from mtc_hw.simulate.progress import watched
+from mtc_hw.sources import Source
+
+NOMINAL = "nominal"
+"""Folder, in that of a study, of the calibration of the chip without mismatch."""
+
+FEWEST, MOST = 50, 100_000  # samples of a refit
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """How chips are calibrated."""
+
+    plan: str = "dc"  # a shipped plan's name, or a file
+    noise: float = 0.0  # standard deviation, over full scale
+    refit: int | None = None  # samples of the readout's refit, 0: none; None: as the plan says
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationRun:
+    """What became of a run."""
+
+    study: CalibrationStudy
+    finished: Finished
+    judged: Judged
+    nominal: CalibratedChip
+    page: Path
+
+    def to_json(self) -> dict[str, Any]:
+        found, done = self.judged, self.finished
+        ok = [row for row in done.rows if row.ok]
+        measured = [row.measurements for row in ok if row.measurements is not None]
+        return {
+            "n_ok": len(ok),
+            "n_failed": len(done.rows) - len(ok),
+            "yield": {state: shown(each) for state, each in found.yields.items()},
+            "quantities": {name: _spreads(found, name) for name in found.quantities},
+            "unsaved": [dataclasses.asdict(each) for each in found.unsaved],
+            "measurements_most": max(measured, default=None),
+            "seconds_a_chip": _quantiles([row.seconds for row in ok]),
+            "seconds_calibrating_a_chip": _quantiles([row.calibrating for row in ok]),
+            "level": self.study.chips.tier,
+            "table": str(done.table),
+            "table_digest": done.digest,
+            "report": str(self.page),
+            "calibrated": done.calibrated,
+            "seconds": done.seconds,
+            "provenance": provenance_of(self.study),
+        }
+
+    def summary(self) -> str:
+        done, yields = self.finished, self.judged.yields
+        told = ", ".join(
+            f"{state.replace('_', ' ')} {y.value:.3g} ({y.low:.3g} to {y.high:.3g})" for state, y in yields.items()
+        )
+        return f"{len(done.rows)} chips, yield {told}; {done.seconds:.3g} s, {self.page}"
+
+
+def _spreads(found: Judged, name: str) -> dict[str, dict[str, float | None]]:
+    spreads = {state: found.spread(state, name) for state in found.tables}
+    return {state: dataclasses.asdict(each) for state, each in spreads.items() if each is not None}
+
+
+def _quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Median and largest."""
+    return {"median": float(np.median(values)), "most": float(max(values))} if values else {}
+
+
+def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
+    """What is needed to make the run again."""
+    return provenance(study.chips) | {
+        "design_digest": study.design.digest,
+        "plan": study.plan.name,
+        "plan_digest": study.plan.digest(),
+        "target_digest": study.purpose.spec.digest(),
+        "noise": study.noise,
+        "trim_bits": study.design.trim.current.bits,
+        "study_digest": study.key,
+    }
+
+
+def planned(options: CalibrationOptions) -> Plan:
+    """The plan with the readout's refit that is asked for. Raises DataError."""
+    plan = load_plan(options.plan)
+    return plan if options.refit is None else plan.with_refit(options.refit)
+
+
+@dataclass(frozen=True, eq=False)
+class OneChip:
+    """One chip's calibration and its file."""
+
+    result: Result
+    record: Path
+    seed: int
+    sample: int
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.result
+        told = [value if np.isfinite(value) else None for value in found.residual.tolist()]
+        known = [value for value in told if value is not None]
+        return {
+            "record": str(self.record),
+            "neurons": found.success.size,
+            "calibrated": int(found.success.sum()),
+            "succeeded": found.succeeded,
+            "reasons": {str(neuron): reason for neuron, reason in enumerate(found.reason) if reason},
+            "readout_reason": found.readout_reason,
+            "bounds": {str(neuron): list(own) for neuron, own in enumerate(found.bounds) if own},
+            "residual": float(np.median(known)) if known else None,
+            "residuals": told,
+            "measurements": found.measurements.tolist(),
+            "design_digest": found.identity.design,
+            "plan_digest": found.plan_digest,
+            "seed": self.seed,
+            "sample": self.sample,
+        }
+
+    def summary(self) -> str:
+        told = self.to_json()
+        text = f"{told['calibrated']} of {told['neurons']} neurons on target"
+        if told["residual"] is not None:
+            text += f", median error {told['residual']:.3g} I_u"
+        lost = [f"neuron {neuron}: {reason}" for neuron, reason in told["reasons"].items()]
+        lost += [f"readout: {told['readout_reason']}"] if told["readout_reason"] else []
+        return "\n  ".join(
+            [f"{text}, at most {max(told['measurements']):g} measurements; record {self.record}", *lost]
+        )
+
+
+def calibrate_one(
+    source: Source,
+    chips: ChipsOptions,
+    options: CalibrationOptions,
+    sample: int,
+    workers: Workers,
+    out: Path,
+    bar: bool = False,
+) -> OneChip:
+    """Calibrates one virtual chip, decks in parallel, and saves the result. Raises DataError."""
+    drawn = study_of(source, dataclasses.replace(chips, trim="none"), workers)
+    study = CalibrationStudy(drawn, drawn.design, purpose_of(source, drawn.design), planned(options), options.noise)
+    with open_workers(workers) as opened:
+        [result] = calibrated(study, [sample], watched(opened, "decks", bar))
+    save_result(result, out)
+    return OneChip(result, out, chips.seed, sample)
+
+
+def calibration_study(
+    source: Source, chips: ChipsOptions, options: CalibrationOptions, engine: EngineOptions, out: Path
+) -> tuple[CalibrationStudy, CalibratedChip]:
+    """The study, for which the chip without mismatch is calibrated first, in a folder within `out`; and that chip.
+
+    Raises DataError for what cannot be studied.
+    """
+    plan = planned(options)
+    drawn = study_of(source, dataclasses.replace(chips, trim="none"), engine.workers)
+    ideal = dataclasses.replace(drawn, variation=Variation("none"), bank=None)
+    purpose = purpose_of(source, drawn.design)
+    whole = CalibrationStudy(drawn, drawn.design, purpose, plan, options.noise)
+    first = CalibrationStudy(ideal, drawn.design, purpose, plan)
+    found = run_study(first, dataclasses.replace(engine, samples=1, only=None), out / NOMINAL, usual(ideal, 0.0))
+    nominal = found.rows[0]
+    result = load_result(out / NOMINAL / nominal.record)
+    design = apply(result, drawn.design, trained_readout=True)
+    with_codes = dataclasses.replace(drawn.places[0], design=design)
+    return dataclasses.replace(whole, chips=dataclasses.replace(drawn, places=(with_codes,))), nominal
+
+
+def run_calibration(
+    source: Source,
+    chips: ChipsOptions,
+    options: CalibrationOptions,
+    engine: EngineOptions,
+    out: Path,
+    datasheet: Path | None = None,
+    threshold: float = 0.9,
+) -> CalibrationRun:
+    """Calibrates the chips that `out` lacks, and writes table, result and page.
+
+    Without a datasheet a neuron's chip is good in the nominal one's regime, a network's from R2 `threshold` on.
+    """
+    study, nominal = calibration_study(source, chips, options, engine, out)
+    sheet = usual(study.chips, threshold) if datasheet is None else load_datasheet(datasheet)
+    check(sheet, SCHEMA)
+    done = run_study(study, engine, out, sheet)
+    page = write_calibration_report(_page(study, done, sheet, nominal, out), out)
+    found = CalibrationRun(study, done, judged(done.rows, sheet), nominal, page)
+    (out / RESULT).write_text(json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return found
+
+
+def _page(
+    study: CalibrationStudy, done: Finished, sheet: Datasheet, nominal: CalibratedChip, out: Path
+) -> CalibrationPage:
+    kept = {row.sample: _arrays(out, study, row.sample) for row in done.rows if row.ok}
+    free = study.chips.subject if isinstance(study.chips.subject, FreeNeuron) else None
+    bits = study.design.trim.current.bits
+    return CalibrationPage(
+        title=free.neuron.name if free else f"network of {study.design.count} neurons",
+        subject=f"{len(done.rows)} chips · {study.chips.tier} level · plan {study.plan.name} · "
+        + ("ideal trims" if bits is None else f"{bits}-bit trims"),
+        rows=done.rows,
+        sheet=sheet,
+        codes=_codes(study.design, list(kept.values())),
+        spikes=kept if free else {},
+        duration=free.duration if free else 0.0,
+        nominal=nominal.after,
+        provenance={
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in provenance_of(study).items()
+        },
+    )
+
+
+def _arrays(out: Path, study: CalibrationStudy, sample: int) -> dict[str, np.ndarray]:
+    with np.load(out / KEPT / f"{study.key[:16]}-{sample}.npz", allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _codes(design: MappedDesign, kept: Sequence[Mapping[str, np.ndarray]]) -> list[Codes]:
+    found = []
+    for kind, (low, high) in code_limits(design).items():
+        used = [each[f"code_{kind}"] for each in kept if f"code_{kind}" in each]
+        if used:
+            found.append(Codes(kind, np.concatenate(used), low, high, kind in TRIMS))
+    return found
