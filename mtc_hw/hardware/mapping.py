@@ -237,12 +237,12 @@ def _span(poles: LowPass, dac: Dac, cells: Cells) -> float:
 def trim_reach(technology: Technology, cells: Cells) -> tuple[float, float, float]:
     """How far trims have to reach: a share of a current, unit voltages of a reference, unit currents of a constant.
 
-    What the cells are off systematically, and four standard deviations of the mismatch (three and a half where codes
-    of others can stand in): beyond it were 0.1 % of the trims of 200 chips of each preset, on three technologies.
+    That is what the cells may be off systematically, and four standard deviations of the mismatch, or three and a
+    half where another trim can stand in.
     """
     spread = spread_of(technology, cells)
     current = 0.12 + 4.0 * max(spread.alpha, spread.leak, spread.tau)
-    reference = 0.12 + 3.5 * max(spread.delta, spread.rest, spread.offset)
+    reference = 0.17 + 3.5 * max(spread.delta, spread.rest, spread.offset)
     return min(current, 0.9), reference, 0.35 + 3.5 * spread.current
 
 
