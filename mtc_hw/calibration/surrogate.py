@@ -41,7 +41,7 @@ def explore(ask: Ask, space: Space, goal: Goal, budget: int = 30, seed: int = 0,
 
     Measured are the start and `first` points of a Latin hypercube (2 a knob), more of them where none of these could
     be measured, but no more than half the budget. Then always the codes with the greatest expected improvement of the
-    summed squares of the misses. A Gaussian process holds each quantity, not their squares, so that the sign of a miss
+    summed squares of the misses. A Gaussian process holds each quantity, not its square, so that the sign of a miss
     is not lost (Uhrenholt and Jensen, AISTATS 2019); the expectation is over draws from it. Codes near failed
     measurements are avoided. The same seed makes the same choices. Raises SpecError for a budget below 2.
     """
