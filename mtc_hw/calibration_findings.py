@@ -70,7 +70,7 @@ def _networks(
     )
     chips = [
         NetworkChip(
-            f"{name}, {row.sample}",
+            f"{name} ({row.sample})",
             _spikes(kept[row.sample], "before"),
             _spikes(kept[row.sample], "after"),
             kept[row.sample].get("before_answer"),

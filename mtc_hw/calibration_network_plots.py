@@ -60,7 +60,7 @@ def network_rasters_figure(networks: Networks, width: float = WIDE) -> Figure:
     narrow = width < ONE_COLUMN
     chips = networks.chips[:1] if narrow else networks.chips
     shape = (3, 1) if narrow else (len(chips), 3)
-    figure = Figure(figsize=(width, 1.75 * shape[0] + 0.5), layout="constrained")
+    figure = Figure(figsize=(width, 2.1 * shape[0] + 0.5), layout="constrained")
     grid = figure.subplots(*shape, squeeze=False, sharex=True, sharey=True)
     for row, chip in enumerate(chips):
         panels = list(grid[:, 0] if narrow else grid[row])
@@ -84,7 +84,7 @@ def _raster(axes: Axes, spikes: Spikes | None, colour: str) -> None:
         return
     ends = np.cumsum(spikes.counts.astype(np.int64))[:-1]
     trains = np.split(spikes.times, ends)
-    axes.plot(*spike_marks(trains, -0.45, 0.45), color=colour, linewidth=0.6)
+    axes.plot(*spike_marks(trains, -0.9, 0.9), color=colour, linewidth=0.9)
     axes.set_ylim(-1.0, len(trains))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
 
