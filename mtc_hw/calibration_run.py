@@ -12,7 +12,7 @@ import numpy as np
 from mtc_hw.analysis.datasheet import check, load_datasheet
 from mtc_hw.calibration.block import calibrated
 from mtc_hw.calibration.judged import Judged, judged
-from mtc_hw.calibration.plan import Plan, RefitStep, load_plan
+from mtc_hw.calibration.plan import Plan, load_plan
 from mtc_hw.calibration.result import Result, apply, load_result, save_result
 from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.calibration.study_run import Finished, run_study
@@ -108,15 +108,7 @@ def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
 def planned(options: CalibrationOptions) -> Plan:
     """The plan with the readout's refit that is asked for. Raises DataError."""
     plan = load_plan(options.plan)
-    if options.refit is None:
-        return plan
-    others = tuple(step for step in plan.steps if not isinstance(step, RefitStep))
-    if not options.refit:
-        return plan.model_copy(update={"steps": others})
-    if not FEWEST <= options.refit <= MOST:
-        raise DataError(f"refit is {options.refit} samples; give {FEWEST} to {MOST}, or 0 for none")
-    own = (plan.refit or RefitStep(method="refit")).model_copy(update={"samples": options.refit})
-    return plan.model_copy(update={"steps": (*others, own)})
+    return plan if options.refit is None else plan.with_refit(options.refit)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from mtc_hw import __version__
 from mtc_hw.cli_calibrate import calibrate
 from mtc_hw.cli_characterise import characterise
 from mtc_hw.cli_chips import analyse, area, sobol
+from mtc_hw.cli_codesign import codesign
 from mtc_hw.cli_compare import compare
 from mtc_hw.cli_corners import corners
 from mtc_hw.cli_excitability import excitability
@@ -154,6 +155,7 @@ app.command(name="calibrate")(calibrate)
 app.command(name="excitability")(excitability)
 app.command(name="corners")(corners)
 app.command(name="characterise")(characterise)
+app.command(name="codesign")(codesign)
 
 
 @app.command()

@@ -21,7 +21,7 @@ REACH = 3.0
 DEAD, WRONG = 0.1, 0.25
 """Gain, and rms residual, as shares of the gain asked for, at which an OTA is no such OTA."""
 
-STEPS = 12  # of Levenberg and Marquardt; from these starts the tenth changes nothing any more
+STEPS, SETTLED = 12, 1e-6  # of Levenberg and Marquardt, and the cost that such a step takes away when it is the last
 DAMPING, LESS, MORE = 1e-3, 0.2, 5.0
 
 
@@ -113,6 +113,8 @@ def _fits(design: MappedDesign, target: ModelSpec, surface: Surface) -> Fit:
 
 def _best(x: Array, current: Array, centre: float, curves: tuple[Curve | None, Curve | None]) -> Fit:
     inside = np.abs(x - centre) < REACH
+    if curves[0] == curves[1]:
+        return fit_curve(x[inside], current[:, inside], curves[0])
     one, other = (fit_curve(x[inside], current[:, inside], curve) for curve in curves)
     first = one.residual <= other.residual
     pairs = ((getattr(one, name), getattr(other, name)) for name in ("gain", "crossing", "residual"))
@@ -171,10 +173,13 @@ def _least_squares(model: Callable[[Array], tuple[Array, Array]], start: Array, 
         new_value, new_jacobian = model(tried)
         new_cost = np.square(new_value - current).sum(axis=1)
         better = new_cost < cost
+        done = not (new_cost < (1.0 - SETTLED) * cost).any()
         damping = np.where(better, LESS, MORE) * damping
         p, cost = np.where(better[:, None], tried, p), np.where(better, new_cost, cost)
         value = np.where(better[:, None], new_value, value)
         jacobian = np.where(better[:, None, None], new_jacobian, jacobian)
+        if done:
+            break
     return Fit(p[:, 0], p[:, 1], np.sqrt(cost / current.shape[1]))
 
 

@@ -1,5 +1,6 @@
 """The steps of a plan that turn the trims of single neurons, all neurons of one or several chips at once."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from mtc_hw.calibration.observables import Curves, Instrument, Observables, Requ
 from mtc_hw.calibration.plan import CheckStep, CurvesStep, Plan, SearchStep
 from mtc_hw.calibration.purpose import Purpose
 from mtc_hw.calibration.result import TRIMS, Look
+from mtc_hw.calibration.search_steps import confirm, seek
 from mtc_hw.calibration.setting import Setting, at_bounds
 from mtc_hw.calibration.surface import completed
 from mtc_hw.errors import DataError
@@ -27,9 +29,11 @@ class Neurons:
         self.missed = [""] * codes.count  # what the last step to look at it found off target
         self.residual = np.full(codes.count, np.nan)
         self.spent = np.zeros(codes.count)
+        self._free = np.zeros(codes.count)  # measurements that are left for searches
         self.history: list[Look] = []
         self.synapses = Setting.of(codes).synapses  # A, before they are rounded to codes
         self._seen: tuple[Table, MappedDesign] | None = None
+        self._turned = False
 
     def run(self) -> None:
         """All steps of single neurons. Raises DataError for a plan that takes more than it allows, or cannot fit."""
@@ -41,7 +45,8 @@ class Neurons:
             elif isinstance(step, CheckStep):
                 self._look_again(step, label)
             else:
-                raise DataError(f"step {label} is not there yet")
+                self._search(step, label)
+        self._confirm()
 
     @property
     def reasons(self) -> list[str]:
@@ -58,12 +63,14 @@ class Neurons:
         curves = [Request(curves=each.curves) for each in self.plan.neuron_steps if not isinstance(each, SearchStep)]
         needed = np.asarray(sum((each.cost(self.codes) for each in curves), np.zeros(self.codes.count)))
         needed += 1.0 * (self.plan.refit is not None and self.purpose.lesson is not None)
+        needed += sum(step.runs for _, step in self._searches[:-1])  # to confirm them
         if needed.max() > allowed:
             worst = int(np.argmax(needed))
             raise DataError(
                 f"plan {self.plan.name} takes {needed[worst]:g} measurements of neuron {worst} and allows {allowed}; "
                 "look at fewer output voltages, or allow more"
             )
+        self._free = allowed - needed
 
     @property
     def _alive(self) -> NDArray[np.bool_]:
@@ -98,7 +105,10 @@ class Neurons:
         usable = self._alive
         self.synapses = np.where(usable, matched.setting.synapses, self.synapses)
         prior = Prior(step.bias, step.reference, step.constant, step.accuracy)
-        self.codes = trim_field(self.codes, spec, table, course, matched.setting, usable, prior, knobs)
+        # Later looks mend what is left from where the trims are: a small move brings little error of the converters.
+        own = dataclasses.replace(Setting.of(self.codes), synapses=matched.setting.synapses)
+        aim, self._turned = own if self._turned else matched.setting, True
+        self.codes = trim_field(self.codes, spec, table, course, aim, usable, prior, knobs)
 
     def _look_again(self, step: CheckStep, label: str) -> None:
         table = self._table(step.curves)
@@ -108,6 +118,29 @@ class Neurons:
         for neuron, error in enumerate(self.residual):
             if not error <= step.tolerance:
                 self.missed[neuron] = f"its current misses by {error:.3g} I_u, tolerance {step.tolerance:g}"
+
+    def _search(self, step: SearchStep, label: str) -> None:
+        alive = self._alive
+        allowed = int(self._free[alive].min(initial=step.budget))
+        found = seek(step, self.codes, self.purpose, self.instrument, alive, allowed, label)
+        self.codes, self.spent, self._free = found.codes, self.spent + found.spent, self._free - found.spent
+        self.history += found.looks
+        for neuron in np.flatnonzero(alive):
+            self.missed[neuron] = found.reasons[neuron]
+
+    @property
+    def _searches(self) -> list[tuple[int, SearchStep]]:
+        return [(n, each) for n, each in enumerate(self.plan.neuron_steps, 1) if isinstance(each, SearchStep)]
+
+    def _confirm(self) -> None:
+        """What an earlier search brought on target a later one may have turned away."""
+        for number, step in self._searches[:-1]:
+            found = confirm(
+                step, self.codes, self.purpose, self.instrument, self._alive, f"{number} {step.method}, once more"
+            )
+            self.spent, self.history = self.spent + found.spent, [*self.history, *found.looks]
+            for neuron in np.flatnonzero(self._alive):
+                self.missed[neuron] = "; ".join(each for each in (found.reasons[neuron], self.missed[neuron]) if each)
 
     def _note(
         self, label: str, quantity: tuple[str, ...], observed: NDArray[np.float64], codes: MappedDesign | None = None

@@ -16,8 +16,8 @@ from torch import Tensor
 from mtc_hw.errors import DataError
 from mtc_hw.model.chips import Chips
 from mtc_hw.model.kernel import kernel_threads
-from mtc_hw.model.loss import Fit, Source, fit
-from mtc_hw.model.network import Layer, Network
+from mtc_hw.model.loss import Batch, Fit, Source, fit
+from mtc_hw.model.network import Layer, Network, Observation
 from mtc_hw.model.options import TrainOptions, options_from
 from mtc_hw.model.progress import Progress
 
@@ -34,6 +34,9 @@ FORMAT, VERSION = "mtc_hw.training", 1
 
 Quantise = Callable[[Network], Network]
 """The network with the values that converters would give it, differentiable straight through."""
+
+Forward = Callable[[Network, Batch, Observation, TrainOptions, torch.Generator], Observation]
+"""What something else than the model, a chip, makes of a batch, with the gradients of what the model made of it."""
 
 
 @dataclass(eq=False)
@@ -65,7 +68,9 @@ class Descent:
         self.optimiser = torch.optim.Adam(list(self.trained.values()), betas=(0.9, 0.99), fused=True)
         self.best = {name: tensor.detach().clone() for name, tensor in self.trained.items()}
 
-    def iterate(self, source: Source, total: int, quantise: Quantise | None) -> Fit:
+    def iterate(
+        self, source: Source, total: int, quantise: Quantise | None = None, forward: Forward | None = None
+    ) -> Fit:
         """One step of Adam on a fresh batch."""
         o = turn(self.options, self.done)
         self.optimiser.param_groups[0]["lr"] = speed = rate(self.done, total, o)
@@ -73,6 +78,8 @@ class Descent:
         network = self.network if quantise is None else quantise(self.network)
         chips = draw_chips(o, len(batch.inputs), self.generator, 2 * self.done >= total)
         seen = network.observe(batch.inputs, batch.kept, chips)
+        if forward is not None:
+            seen = forward(network, batch, seen, o, self.generator)
         result = fit(seen, batch.targets, o)
         self.optimiser.zero_grad()
         result.loss.backward()  # type: ignore[no-untyped-call]
@@ -213,7 +220,13 @@ def draw_chips(o: TrainOptions, rows: int, generator: torch.Generator, settled: 
 
 
 def descend(
-    descent: Descent, source: Source, began: float, shown: bool, quantise: Quantise | None, save: Path | None
+    descent: Descent,
+    source: Source,
+    began: float,
+    shown: bool,
+    quantise: Quantise | None,
+    save: Path | None,
+    forward: Forward | None = None,
 ) -> None:
     """Train the network's tensors in place, to the end, to a standstill or to Ctrl-C."""
     o, total = descent.options, descent.options.iterations
@@ -221,7 +234,7 @@ def descend(
     with Progress(total, shown) as bar, kernel_threads():
         try:
             while descent.done < total and not descent.stalled:
-                found = descent.iterate(source, total, quantise)
+                found = descent.iterate(source, total, quantise, forward)
                 if descent.done % REPORTED == 0 or descent.done >= total:
                     loss = float(found.loss.detach())
                     descent.history.append((descent.done, loss, found.r2))
