@@ -16,7 +16,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -45,6 +45,7 @@ from mtc_hw.spread import Spread
 
 NAMES = ("ideal", "measured", "co-designed")
 PAIRS = (("ideal", "measured"), ("measured", "co-designed"), ("ideal", "co-designed"))
+Curves = Literal["circuit", "linear", "cells"]
 FIGURES = ("area", "transistor area", "capacitor area", "converter area", "power")
 LARGER = 1.001  # area from which on capacitors shrink
 
@@ -70,7 +71,7 @@ class Contest:
         save_spec(spec, path, told | {"seconds": time.perf_counter() - began})
         return spec
 
-    def _options(self, curves: str) -> tuple[TrainOptions, TrainOptions]:
+    def _options(self, curves: Curves) -> tuple[TrainOptions, TrainOptions]:
         """Of a training, and of its last iterations."""
         g = self.given
         own: dict[str, Any] = {name: getattr(g, name) for name in ("hidden", "seed", "batch", "window", "burn_in")}
@@ -82,7 +83,7 @@ class Contest:
         return whole, last
 
     def _first(self, name: str) -> Trained:
-        curves = "linear" if name == "ideal" else "cells"
+        curves: Curves = "linear" if name == "ideal" else "cells"
         cells = None
         if name != "ideal":
             cells = typical_effects(self.technology, self.cells, self.given.hidden, MappingOptions())
@@ -231,9 +232,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--window", type=int, default=650)
     parser.add_argument("--burn-in", type=int, default=250)
     parser.add_argument("--test", type=int, default=1000, help="samples of the test part that count")
-    parser.add_argument(
-        "--refit", type=int, default=3000, help="samples of the training part for a chip's own readout"
-    )
+    parser.add_argument("--refit", type=int, default=3000, help="samples for a chip's own readout")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--block", type=int, default=16, help="chips from one saved result to the next")
     parser.add_argument("--threads", type=int, default=1)
