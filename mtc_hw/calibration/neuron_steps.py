@@ -1,6 +1,5 @@
 """The steps of a plan that turn the trims of single neurons, all neurons of one or several chips at once."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,7 +32,6 @@ class Neurons:
         self.history: list[Look] = []
         self.synapses = Setting.of(codes).synapses  # A, before they are rounded to codes
         self._seen: tuple[Table, MappedDesign] | None = None
-        self._turned = False
 
     def run(self) -> None:
         """All steps of single neurons. Raises DataError for a plan that takes more than it allows, or cannot fit."""
@@ -105,10 +103,7 @@ class Neurons:
         usable = self._alive
         self.synapses = np.where(usable, matched.setting.synapses, self.synapses)
         prior = Prior(step.bias, step.reference, step.constant, step.accuracy)
-        # Later looks mend what is left from where the trims are: a small move brings little of the converters' own error.
-        own = dataclasses.replace(Setting.of(self.codes), synapses=matched.setting.synapses)
-        aim, self._turned = own if self._turned else matched.setting, True
-        self.codes = trim_field(self.codes, spec, table, course, aim, usable, prior, knobs)
+        self.codes = trim_field(self.codes, spec, table, course, matched.setting, usable, prior, knobs)
 
     def _look_again(self, step: CheckStep, label: str) -> None:
         table = self._table(step.curves)
