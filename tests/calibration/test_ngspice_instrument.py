@@ -1,4 +1,4 @@
-"""What ngspice measures: which row is which, equations where the level has equations, NaN where nothing was measured."""
+"""What ngspice measures: which row is which, equations where the level has them, NaN where nothing was measured."""
 
 import dataclasses
 
