@@ -1,4 +1,4 @@
-"""Co-design: train in the circuit's measured curves, then with calibrated chips in the loop, and with one on a bench."""
+"""Co-design: train in the circuit's measured curves, then with calibrated chips in the loop, and one on a bench."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -20,7 +20,6 @@ from mtc_hw.calibration.study_run import KEPT, Finished, run_study
 from mtc_hw.calibration.used_codes import TRIMS, code_limits
 from mtc_hw.calibration_plots import Codes
 from mtc_hw.calibration_report import CalibrationPage, write_calibration_report
-from mtc_hw.errors import DataError
 from mtc_hw.exports import purpose_of
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.variation import Variation
@@ -113,19 +112,7 @@ def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
 def planned(options: CalibrationOptions) -> Plan:
     """The plan with the readout's refit that is asked for. Raises DataError."""
     plan = load_plan(options.plan)
-<<<<<<< HEAD
     return plan if options.refit is None else plan.with_refit(options.refit)
-=======
-    if options.refit is None:
-        return plan
-    others = tuple(step for step in plan.steps if not isinstance(step, RefitStep))
-    if not options.refit:
-        return plan.model_copy(update={"steps": others})
-    if not FEWEST <= options.refit <= MOST:
-        raise DataError(f"refit is {options.refit} samples; give {FEWEST} to {MOST}, or 0 for none")
-    own = (plan.refit or RefitStep(method="refit")).model_copy(update={"samples": options.refit})
-    return plan.model_copy(update={"steps": (*others, own)})
->>>>>>> h-study
 
 
 @dataclass(frozen=True, eq=False)

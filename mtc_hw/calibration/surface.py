@@ -51,6 +51,7 @@ class Surface:
         x = sensed - output + self.output[self.centre] if row in FOLLOWERS else sensed
         step = self.voltage[1] - self.voltage[0]
         count, intervals = self.here.shape[1], len(self.voltage) - 1
+        inside = (x >= self.voltage[0]) & (x <= self.voltage[-1])
         x = np.clip(x, self.voltage[0], self.voltage[-1])
         index = np.minimum(((x - self.voltage[0]) / step).astype(np.intp), intervals - 1)
         t = x - self.voltage[index]
@@ -61,7 +62,7 @@ class Surface:
             sum(share * self.pieces[row, q, power].take(index) for q, share in enumerate(shares))
             for power in range(4)
         )
-        return np.asarray(((a * t + b) * t + c) * t + d), np.asarray((3.0 * a * t + 2.0 * b) * t + c)
+        return np.asarray(((a * t + b) * t + c) * t + d), np.where(inside, (3.0 * a * t + 2.0 * b) * t + c, 0.0)
 
     def _shares(self, output: Array | float) -> list[Array | float]:
         """Lagrange's polynomials at output voltages, one for each of Q."""
