@@ -96,6 +96,11 @@ class _Response:
         at = min(max(under.index(False) if False in under else len(codes) - 1, 1), len(codes) - 1)
         return codes[at - 1], codes[at]
 
+    def unknown(self, left: float, right: float) -> list[float]:
+        """Codes between two that were not asked for, the nearest to the middle first."""
+        inside = [code for code in np.arange(left + 1.0, right).tolist() if code not in self.points]
+        return sorted(inside, key=lambda code: abs(code - np.floor((left + right) / 2.0)))
+
     def tell(self, code: float) -> str:
         return f"{self.points[code]:.4g} at code {code:g}"
 
@@ -122,12 +127,15 @@ def _bisected(box: Box, aim: Aim, wobble: int) -> Path:
         end = response.nearest_end
         yield from _scan(response, end, end, (low, high))
         return response.out_of_reach() or response.disorder()
+    lost: list[float] = []
     left, right = response.bracket()
-    while right - left > 1.0:
-        middle = float(np.floor((left + right) / 2.0))
+    while codes := response.unknown(left, right):
+        middle = codes[0]
         yield from _measure(response, middle)
         if not np.isfinite(response.points[middle]):
-            return f"could not be measured at code {middle:g}"
+            lost.append(middle)
+            if len(lost) > 1:  # one may be an instrument's bad moment
+                return f"could not be measured at codes {lost[0]:g} and {lost[1]:g}"
         if trouble := response.disorder():
             return trouble
         left, right = response.bracket()

@@ -7,7 +7,7 @@ import numpy as np
 
 from mtc_hw.analysis import firing as analysis
 from mtc_hw.analysis.regimes import classify
-from mtc_hw.analysis.spikes import burst_statistics, interval_statistics
+from mtc_hw.analysis.spikes import burst_statistics, checked_spikes, interval_statistics
 from mtc_hw.calibration.observables import Firing
 from mtc_hw.errors import DataError
 from mtc_hw.spec import Array
@@ -24,6 +24,9 @@ FIRING_QUANTITIES = {
     "duty": "share of the period in which a burst lasts",
 }
 """By name. NaN where too few spikes or bursts define it, and of a run that failed."""
+
+SLACK = 0.01
+"""Of a run, by which a noisy instrument may put a spike before its start or after its end: these do not count."""
 
 
 def firing_quantities(names: Sequence[str], trains: Sequence[Array], run: Firing) -> Array:
@@ -45,7 +48,11 @@ def _unknown(name: str) -> str:
 
 def _quantities(train: Array, run: Firing) -> dict[str, float]:
     """All of one train that are defined."""
+    slack = SLACK * run.duration
     try:
+        every = checked_spikes(train)
+        inside = (every >= 0.0) & (every <= run.duration)
+        train = every[inside | (every < -slack) | (every > run.duration + slack)]
         regime = classify(train, run.duration, run.stimulus)
         intervals, bursts = interval_statistics(train), burst_statistics(train, run.duration)
     except DataError:

@@ -136,9 +136,9 @@ def write(
 
 
 def space(design: MappedDesign, trims: Sequence[Trim], share: float = 1.0) -> Space:
-    """The steps that the trims have, at most so large a share of their reach from what they are set to now."""
+    """The steps that the trims have, at most so large a share of their whole range from what they are set to now."""
     start = read(design, trims)
     reach = np.where(np.isfinite(start), np.array([trim.reach for trim in trims])[:, None], np.nan)
-    far = np.ceil(share * reach)
+    far = np.ceil(share * 2.0 * reach)
     low, high = np.maximum(start - far, -reach), np.minimum(start + far, reach)
     return Space(tuple(trim.name for trim in trims), low, high, start)

@@ -159,6 +159,22 @@ def test_ends_that_cannot_be_measured_are_moved_inwards():
     assert beyond.reason[0].startswith("target 25 out of reach: 17 at code 17; not measurable at code 31")
 
 
+def test_one_lost_point_inside_is_gone_around_and_two_end_the_search():
+    values = CODES.astype(float)
+    values[TOP + 15] = np.nan  # the first middle above zero
+    assert found_by(values, goal([17.0], 0.1)).success[0]
+    values[TOP + 14 : TOP + 17] = np.nan
+    lost = found_by(values, goal([10.0], 0.1))
+    assert lost.reason[0].startswith("could not be measured at codes 15 and 14")
+
+
+def test_a_target_at_a_lost_code_is_not_found():
+    values = CODES.astype(float)
+    values[TOP + 15] = np.nan
+    found = found_by(values, goal([15.0], 0.1))
+    assert found.reason[0].startswith("a code is too coarse: 14 at code 14, 16 at code 16")
+
+
 def test_an_absent_knob_and_one_with_a_single_code_are_told_apart():
     nan = np.nan
     where = Space(("k",), np.array([[nan, 4.0]]), np.array([[nan, 4.0]]), np.array([[nan, 4.0]]))

@@ -60,11 +60,16 @@ def test_latency_counts_from_the_last_step():
 
 
 @pytest.mark.parametrize(
-    "train", [[np.nan], [5.0, 3.0], [5.0, 2000.0], [-1.0, 4.0], [np.inf], [[1.0, 2.0]]],
+    "train", [[np.nan], [5.0, 3.0], [5.0, 2000.0], [-20.0, 4.0], [np.inf], [[1.0, 2.0]]],
     ids=["failed", "unsorted", "too late", "too early", "infinite", "two dimensions"],
 )  # fmt: skip
 def test_what_is_no_train_of_the_run_is_nan_and_raises_nothing(train):
     assert not defined(quantities(train))
+
+
+def test_a_spike_that_noise_puts_just_outside_the_run_does_not_count():
+    train = np.arange(20.0, 1000.0, 50.0)
+    assert quantities([-0.5, *train, 1002.0]) == pytest.approx(quantities(train), nan_ok=True)
 
 
 def test_neurons_are_columns_and_names_rows_in_their_order():

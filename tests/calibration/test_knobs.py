@@ -16,6 +16,11 @@ NAMES = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def design(mapped, network):
+    return mapped(network, bits=8)
+
+
 def names(trims):
     return [trim.name for trim in trims]
 
@@ -132,6 +137,9 @@ def test_a_space_spans_the_converters_around_the_present_codes(design):
     assert np.array_equal(
         where.start, [chip.offset_trim, [np.nan, chip.bias_trim[LEAK + 1, 1], np.nan, np.nan]], True
     )
+    near = space(chip, resolve(chip, ["offset"]), 0.1)
+    assert near.high[0].tolist() == np.minimum(chip.offset_trim + 7.0, 31.0).tolist()
+    assert near.low[0].tolist() == np.maximum(chip.offset_trim - 7.0, -31.0).tolist()
     assert where.high[0].tolist() == [31.0] * 4 and np.isnan(where.low[1, 0]) and where.low[1, 1] == -31.0
 
 
