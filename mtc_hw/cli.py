@@ -36,6 +36,7 @@ from mtc_hw.cli_options import (
     Temperature,
     emit,
 )
+from mtc_hw.cli_pareto import pareto
 from mtc_hw.cli_stages import budget_, map_, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
@@ -156,6 +157,7 @@ app.command(name="excitability")(excitability)
 app.command(name="corners")(corners)
 app.command(name="characterise")(characterise)
 app.command(name="codesign")(codesign)
+app.command(name="pareto")(pareto)
 
 
 @app.command()
