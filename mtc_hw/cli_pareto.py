@@ -48,9 +48,7 @@ def pareto(
     level: Tier = "cells",
     datasheet: Sheet = None,
     threshold: Threshold = 0.9,
-    tolerance: Annotated[
-        float, typer.Option(help="Of a good neuron's interval or burst period.")
-    ] = 0.2,
+    tolerance: Annotated[float, typer.Option(help="Of a good neuron's interval or burst period.")] = 0.2,
     duration: RunTime = None,
     technology: Technology = "generic",
     seed: Annotated[int, typer.Option(help="Root seed of the chips, the same ones at every point.")] = 0,

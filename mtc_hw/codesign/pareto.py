@@ -269,4 +269,4 @@ def _told(point: Point, least: Cost, swept: Sequence[str]) -> str:
 
 def cost_text(name: str, value: float) -> str:
     """m2 or W, for people."""
-    return f"{1e6 * value:.3g} mm2" if name == "area" else f"{1e6 * value:.3g} uW"
+    return f"{1e6 * value:.4g} mm2" if name == "area" else f"{1e6 * value:.4g} uW"

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mtc_hw.codesign.pareto import CONFIDENCE, TELL, Point, Setting
 from mtc_hw.codesign.pareto_run import Swept
-from mtc_hw.plots import FAINT, INK, STYLE, WIDE, nines
+from mtc_hw.hardware.unit import UnitSize
+from mtc_hw.plots import FAINT, INK, ONE_COLUMN, STYLE, WIDE, nines
 from mtc_hw.spec import Array
 
 COLOURS = "viridis"  # safe for the colour-blind, and in grey
@@ -50,6 +51,10 @@ class _Shown:
     chosen: NDArray[np.bool_]
     unit: str
 
+    @property
+    def sizes(self) -> list[UnitSize]:
+        return list(dict.fromkeys(each.size for each in self.settings))
+
 
 @rc_context(STYLE)
 def pareto_figure(found: Swept, width: float = WIDE) -> Figure | None:
@@ -69,6 +74,11 @@ def pareto_figure(found: Swept, width: float = WIDE) -> Figure | None:
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     above = parts[0].subplots()
     _main(above, found, shown)
+    marks = dict(zip(*reversed(above.get_legend_handles_labels()), strict=True))
+    order = sorted(marks, key=lambda label: (not label.startswith("build"), label.endswith("µm")))
+    parts[0].legend(
+        [marks[label] for label in order], order, loc="outside upper left", ncols=4 if width > ONE_COLUMN else 2
+    )
     for part, (name, values) in zip(parts[1:], rows, strict=True):
         panels = part.subplots(1, min(COLUMNS, len(getattr(found.grid, name))), sharey=True, squeeze=False)[0]
         for panel, value in zip(panels, values, strict=False):
@@ -112,31 +122,28 @@ def _main(axes: Axes, found: Swept, shown: _Shown) -> None:
     axes.vlines(shown.area, shown.low, shown.high, color=OTHERS, linewidth=1.2, zorder=1,
                 label=f"{100 * CONFIDENCE:g} % interval")  # fmt: skip
     _stairs(axes, shown)
-    _points(axes, shown, np.full(len(shown.settings), True))
+    everything = np.full(len(shown.settings), True)
+    _points(axes, shown, everything)
+    _explained(axes, shown)
     _required(axes, found)
     _axes(axes, found, shown)
-    _chosen(axes, found, shown)
+    index = found.choice.index
+    if index is not None:
+        label = "build: " + found.points[index].setting.told(found.grid.swept).replace(" um", " µm")
+        _star(axes, shown, everything, label)
     axes.set_xlabel(f"area ({shown.unit})")
     axes.set_ylabel(NAMES[found.quality])
     bar = axes.figure.colorbar(axes.collections[-1], ax=axes, pad=0.02, aspect=28)
     bar.set_label("power (µW)")
     _spaced(bar.ax.yaxis, shown.power)
-    grey = {"color": "none", "markerfacecolor": OTHERS, "markeredgecolor": "none"}
-    sizes = list(dict.fromkeys(each.size for each in shown.settings))
-    if 1 < len(sizes) <= len(SHAPES):
-        for marker, size in zip(SHAPES, sizes, strict=False):
-            axes.plot([], [], marker=marker, markersize=5.5, label=f"{size} µm", **grey)
-    axes.plot([], [], "o", markersize=7.0, color="none", markeredgecolor=INK, label="not beaten (in power too)")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=5, borderaxespad=0.2, columnspacing=1.2)
 
 
 def _points(axes: Axes, shown: _Shown, which: NDArray[np.bool_]) -> None:
     """Those on the front large and ringed, the others small."""
     kind = LogNorm if _wide(shown.power) else Normalize
     norm = kind(shown.power.min() / 1.02, shown.power.max() * 1.02)
-    sizes = list(dict.fromkeys(each.size for each in shown.settings))
-    for index, size in enumerate(sizes):
-        marker = SHAPES[index] if 1 < len(sizes) <= len(SHAPES) else "o"
+    for index, size in enumerate(shown.sizes):
+        marker = SHAPES[index] if len(shown.sizes) <= len(SHAPES) else "o"
         of_size = which & np.array([each.size == size for each in shown.settings])
         for best, extent, edge, width in ((False, 26.0, "none", 0.0), (True, 58.0, INK, 1.2)):
             own = of_size & (shown.best == best)
@@ -163,22 +170,20 @@ def _required(axes: Axes, found: Swept) -> None:
             axes.axhline(least, color=WANTED, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1, label="required")
 
 
-def _chosen(axes: Axes, found: Swept, shown: _Shown) -> None:
-    """A star, with what it is beside it, on the side where there is room."""
-    if not shown.chosen.any():
-        return
-    area, height = float(shown.area[shown.chosen][0]), float(shown.height[shown.chosen][0])
-    axes.plot(area, height, "*", color=WANTED, markersize=9.0, markeredgecolor="white", markeredgewidth=0.7, zorder=6)
-    left, right = axes.get_xlim()
-    beyond = np.log(area / left) > 0.6 * np.log(right / left)
-    index = found.choice.index
-    assert index is not None
-    axes.annotate(
-        "build " + found.points[index].setting.told(found.grid.swept), (area, height),
-        xytext=(-34 if beyond else 34, -46), textcoords="offset points", ha="right" if beyond else "left",
-        color=WANTED, fontweight="bold", zorder=7, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-        arrowprops={"arrowstyle": "-", "color": WANTED, "linewidth": 0.9, "shrinkB": 5.0},
-    )  # fmt: skip
+def _star(axes: Axes, shown: _Shown, which: NDArray[np.bool_], label: str | None = None) -> None:
+    """On the point to build, where it is among those."""
+    own = which & shown.chosen
+    if own.any():
+        axes.plot(shown.area[own], shown.height[own], "*", color=WANTED, markersize=10.0, markeredgecolor="white",
+                  markeredgewidth=0.8, zorder=6, label=label)  # fmt: skip
+
+
+def _explained(axes: Axes, shown: _Shown) -> None:
+    """Marks that are in the legend alone."""
+    if len(shown.sizes) <= len(SHAPES):
+        for marker, size in zip(SHAPES, shown.sizes, strict=False):
+            axes.plot([], [], marker, color=OTHERS, markeredgecolor="none", markersize=5.5, label=f"{size} µm")
+    axes.plot([], [], "o", color="none", markersize=7.0, markeredgecolor=INK, label="on the front with power")
 
 
 def _panel(axes: Axes, found: Swept, shown: _Shown, name: str, value: int) -> None:
@@ -188,9 +193,7 @@ def _panel(axes: Axes, found: Swept, shown: _Shown, name: str, value: int) -> No
     _points(axes, shown, own)
     _required(axes, found)
     _axes(axes, found, shown)
-    star = own & shown.chosen
-    axes.plot(shown.area[star], shown.height[star], "*", color=WANTED, markersize=9.0, markeredgecolor="white",
-              markeredgewidth=0.7, zorder=6)  # fmt: skip
+    _star(axes, shown, own)
     axes.set_title(TELL[name](value))
 
 
@@ -202,7 +205,8 @@ def _axes(axes: Axes, found: Swept, shown: _Shown) -> None:
     _spaced(axes.xaxis, shown.area)
     axes.grid(axis="y", color=FAINT)
     if found.quality == "yield":
-        axes.set_ylim(-0.04, 1.06)
+        least = min([float(shown.low.min()), *(each.least for each in found.requirements if each.name == "yield")])
+        axes.set_ylim(max(np.floor(10.0 * least) / 10.0, 0.0) - 0.02, 1.04)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         return
     heights = np.concatenate([shown.low, shown.high, shown.height])
@@ -221,7 +225,7 @@ def _wide(values: Array) -> bool:
 
 def _spaced(axis: Axis, values: Array) -> None:
     """A few round numbers."""
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if _wide(values) else MaxNLocator(5))
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if _wide(values) else MaxNLocator(6, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(FuncFormatter(_plain))
     axis.set_minor_formatter(NullFormatter())
 
