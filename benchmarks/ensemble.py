@@ -24,8 +24,7 @@ from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
-from mtc_hw.neuron_file import Stimulus, load_neuron
-from mtc_hw.neuron_run import bare_spec
+from mtc_hw.neuron_file import Stimulus, bare_spec, load_neuron
 from mtc_hw.simulate.ensemble import PRECISIONS, Holds, integrate_many, step_of
 from mtc_hw.simulate.ode import SampledCurrent, integrate
 from mtc_hw.spec import EFFECT_ROWS, Array, CellEffects, Neurons, Trace

@@ -1,11 +1,11 @@
 """A trained network, all of it at transistor level, against its software: R2 before and after a readout refit.
 
-Run: python benchmarks/network.py [NETWORK] [--technology generic sky130A gf180mcuD] [--size 2] [--refit 3000]
+Run: python benchmarks/network.py [NETWORK] [--technology generic sky130A gf180mcuD] [--size 2] [--refit 1000]
 
-For each technology: map, trim the nominal chip by its own sweeps, run the test part through input transconductors,
-hidden layer, synapses, sums and low-pass, then refit the readout's weights on the hidden layer's own response to the
-training part and run the test part again. `affine` is with a scale and an offset taken out of the answer. PDKs need
-PDK_ROOT.
+For each technology: map, calibrate the nominal chip by its own sweeps, its readout refitted on the hidden layer's own
+response to the training part, and run the test part through input transconductors, hidden layer, synapses, sums and
+low-pass: with the trained readout (`raw`) and with the refitted one (`refit`). `affine` is with a scale and an offset
+taken out of the answer. PDKs need PDK_ROOT.
 """
 
 import argparse
@@ -15,19 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from mtc_hw.calibrate import apply, calibrate, refit
-from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.plan import load_plan
+from mtc_hw.calibration.result import apply
 from mtc_hw.characterise import cells_for
-from mtc_hw.courses import task_course
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import load_technology
-from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
-from mtc_hw.readout import fit_readout
-from mtc_hw.simulate.network import layer_features, run_networks
+from mtc_hw.purposes import task_purpose
+from mtc_hw.simulate.network import run_networks
 from mtc_hw.simulate.pool import Runner, Workers, open_workers
 from mtc_hw.sources import load_source
 from mtc_hw.spec import Array, ModelSpec
@@ -47,29 +47,22 @@ def measure(
     technology = unit_sized(load_technology(name), size, size)
     cells = cells_for(technology, size, size)
     design = map_spec(spec, technology, cells, MappingOptions(bits=bits))
-    split, plan = mackey_glass_split(task=spec.task), load_plan("dc")
+    split, plan = mackey_glass_split(task=spec.task), load_plan("dc").with_refit(refitted)
     inputs, target = split.test.inputs[: BURN_IN + test, None], split.test.targets[: BURN_IN + test]
     found: dict[str, Any] = {"technology": name}
     found["software"] = scores(run_spec(spec, inputs, spec.step / 4).prediction[:, 0], target)[0]
-    course, start = task_course(spec, split), time.perf_counter()
-    instrument = Bench(design, "transistor", plan, run, course)
-    record = calibrate(design, spec, instrument, plan, course)
-    trimmed = apply(record, design)
-    found["trim_s"] = time.perf_counter() - start
+    purpose, start = task_purpose(spec, split), time.perf_counter()
+    result = calibrate(design, purpose, NgspiceInstrument(design, "transistor", run, purpose.course), plan)
+    found["calibration_s"] = time.perf_counter() - start
+    found["on_target"] = int(result.success.sum())
     start = time.perf_counter()
-    first = run_networks([trimmed], "transistor", inputs, run)[0]
+    first = run_networks([apply(result, design, trained_readout=True)], "transistor", inputs, run)[0]
     found["run_s"] = time.perf_counter() - start
     found["raw"], found["affine"] = scores(first.prediction[:, 0], target)
     found["nw_a_neuron"] = 1e9 * first.power / design.count
     found["failed"] = len(first.failed)
     if refitted:
-        stretch = split.train.inputs[-(BURN_IN + refitted) :, None]
-        layer = run_networks([trimmed], "transistor", stretch, run)[0].layer
-        assert spec.readout is not None
-        features = layer_features(trimmed, layer)[BURN_IN:]
-        readout = fit_readout(features, split.train.targets[-refitted:], spec.readout.tau, plan.readout.ridge)
-        final = apply(refit(record, design, readout, instrument), design)
-        second = run_networks([final], "transistor", inputs, run)[0]
+        second = run_networks([apply(result, design)], "transistor", inputs, run)[0]
         found["refit"], found["refit_affine"] = scores(second.prediction[:, 0], target)
     return found
 
@@ -80,7 +73,7 @@ def main() -> None:
     parser.add_argument("--technology", nargs="+", default=["generic"])
     parser.add_argument("--size", type=float, default=2.0, help="um, width and length of the unit transistor")
     parser.add_argument("--bits", type=int, default=8)
-    parser.add_argument("--refit", type=int, default=3000, help="samples; 0 for none")
+    parser.add_argument("--refit", type=int, default=1000, help="samples; 0 for none")
     parser.add_argument("--quick", action="store_true", help="a short test part and no refit")
     parser.add_argument("--json", action="store_true")
     o = parser.parse_args()

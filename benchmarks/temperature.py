@@ -1,10 +1,10 @@
-"""A trained network at several temperatures, all of it in transistors: codes trimmed once, readout refitted at each.
+"""A trained network at several temperatures, all of it in transistors: trims set once, the readout refitted at each.
 
 Run: python benchmarks/temperature.py [NETWORK] [--sizes 4 2/8] [--celsius 0 27 70] [--out benchmarks/results]
 
-The nominal chip is trimmed from its own DC sweeps at the technology's temperature. At every temperature these codes
-run on the end of the training part, where R2 is told as it is (`raw`) and the readout's codes are fitted anew; with
-these the whole network, synapses and low-pass included, runs on the test part (`refitted`).
+The nominal chip is calibrated at the technology's temperature, the readout's gain and zero too. At every temperature
+the whole network, synapses and low-pass included, runs on the test part with these codes (`raw`), and with a readout
+calibrated there, weights, gain and zero (`refitted`).
 """
 
 import argparse
@@ -15,9 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, with_readout
-from mtc_hw.calibration_plan import load_plan
-from mtc_hw.courses import task_course
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.plan import Plan, ReadoutStep, RefitStep, load_plan
+from mtc_hw.calibration.purpose import Purpose
+from mtc_hw.calibration.result import apply
 from mtc_hw.errors import DataError
 from mtc_hw.exports import design_of
 from mtc_hw.freeze import unit_sized
@@ -25,17 +27,15 @@ from mtc_hw.hardware.conditions import Tracking, at_condition
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.hardware.unit import SQUARE, UnitSize, parse_size
-from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
-from mtc_hw.model.tasks import Split, mackey_glass_split
-from mtc_hw.readout import fit_readout
-from mtc_hw.simulate.network import NetworkRun, layer_features, run_networks
+from mtc_hw.model.tasks import mackey_glass_split
+from mtc_hw.purposes import task_purpose, without_refit
+from mtc_hw.simulate.network import run_networks
 from mtc_hw.simulate.pool import Runner, Workers, open_workers
 from mtc_hw.sources import load_source
-from mtc_hw.spec import Array, Readout
+from mtc_hw.spec import Array
 
 BURN_IN = 250  # samples that only bring the network into step
-PLAN = load_plan("dc")
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Row:
     size: str  # W/L, um
     tracking: str
     celsius: float
-    raw: float  # R2 with the readout codes of the technology's temperature, on the refit's samples
-    refitted: float  # R2 on the test part after the refit
+    raw: float  # R2 with the readout codes of the technology's temperature
+    refitted: float  # R2 with those of its own
     power: float  # W a neuron
     failed: int  # decks
     seconds: float
@@ -71,14 +71,16 @@ def over_temperature(name: str, size: UnitSize, temperatures: list[float], work:
     if spec is None or spec.readout is None:
         raise DataError(f"{name!r} is no trained network")
     nominal = design_of(source, 8, work.technology, size)
-    course = task_course(spec, split)
-    record = calibrate(nominal, spec, Bench(nominal, "transistor", PLAN, run, course), PLAN, course)
+    purpose = task_purpose(spec, split)
+    trimmed = calibrated(nominal, without_refit(purpose), load_plan("dc"), run)
+    readout = RefitStep(method="refit", samples=work.refit, burn_in=BURN_IN)
+    own = Plan(name="readout", steps=(ReadoutStep(method="readout"), readout))
+    inputs = split.test.inputs[: BURN_IN + work.test, None]
     for celsius in temperatures:
         start = time.perf_counter()
-        raw, readout, before = refit_at(nominal, record, celsius, split, work, run)
-        there = moved(apply(with_readout(record, nominal, readout), nominal), celsius, work)
-        inputs = split.test.inputs[: BURN_IN + work.test, None]
-        found = run_networks([there], "transistor", inputs, run)[0]
+        there = moved(trimmed, celsius, work)
+        before, after = run_networks([there, calibrated(there, purpose, own, run)], "transistor", inputs, run)
+        raw, refitted = (score(each.prediction, split.test.targets[: len(inputs)]) for each in (before, after))
         yield Row(
             network=Path(name).stem,
             technology=work.technology,
@@ -86,24 +88,17 @@ def over_temperature(name: str, size: UnitSize, temperatures: list[float], work:
             tracking=work.tracking,
             celsius=celsius,
             raw=raw,
-            refitted=score(found.prediction, split.test.targets[: len(inputs)]),
-            power=found.power / nominal.count,
-            failed=len(before.failed) + len(found.failed),
+            refitted=refitted,
+            power=after.power / nominal.count,
+            failed=len(before.failed) + len(after.failed),
             seconds=time.perf_counter() - start,
         )
 
 
-def refit_at(
-    nominal: MappedDesign, record: CalibrationRecord, celsius: float, split: Split, work: Work, run: Runner
-) -> tuple[float, Readout, NetworkRun]:
-    """R2 of the trimmed codes as they are, and the readout that fits their hidden layer there."""
-    there = moved(apply(record, nominal), celsius, work)
-    inputs = split.train.inputs[-(BURN_IN + work.refit) :, None]
-    targets = split.train.targets[-(BURN_IN + work.refit) :]
-    found = run_networks([there], "transistor", inputs, run)[0]
-    features = layer_features(there, found.layer)[BURN_IN:]
-    tau = there.readout_tau / there.scale.second
-    return score(found.prediction, targets), fit_readout(features, targets[BURN_IN:], tau, PLAN.readout.ridge), found
+def calibrated(design: MappedDesign, purpose: Purpose, plan: Plan, run: Runner) -> MappedDesign:
+    """The design with what the plan finds of it, in transistors."""
+    instrument = NgspiceInstrument(design, "transistor", run, purpose.course)
+    return apply(calibrate(design, purpose, instrument, plan), design)
 
 
 def moved(design: MappedDesign, celsius: float, work: Work) -> MappedDesign:

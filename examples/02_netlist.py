@@ -10,8 +10,7 @@ from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.netlist.deck import write_decks
 from mtc_hw.netlist.render import own_deck
-from mtc_hw.neuron_file import load_neuron
-from mtc_hw.neuron_run import bare_spec
+from mtc_hw.neuron_file import bare_spec, load_neuron
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from mtc_hw.analysis.datasheet import Datasheet, check, load_datasheet
 from mtc_hw.calibration.block import calibrated
 from mtc_hw.calibration.chip_row import CalibratedChip
 from mtc_hw.calibration.judged import Judged, judged
-from mtc_hw.calibration.plan import Plan, RefitStep, load_plan
+from mtc_hw.calibration.plan import Plan, load_plan
 from mtc_hw.calibration.result import Result, apply, load_result, save_result
 from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.calibration.study_run import KEPT, Finished, run_study
@@ -33,6 +33,8 @@ from mtc_hw.sources import Source
 
 NOMINAL = "nominal"
 """Folder, in that of a study, of the calibration of the chip without mismatch."""
+
+FEWEST, MOST = 50, 100_000  # samples of a refit
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,7 @@ def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
 def planned(options: CalibrationOptions) -> Plan:
     """The plan with the readout's refit that is asked for. Raises DataError."""
     plan = load_plan(options.plan)
-    if options.refit is None:
-        return plan
-    others = tuple(step for step in plan.steps if not isinstance(step, RefitStep))
-    own = (plan.refit or RefitStep(method="refit")).model_copy(update={"samples": options.refit})
-    return plan.model_copy(update={"steps": (*others, own) if options.refit else others})
+    return plan if options.refit is None else plan.with_refit(options.refit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,21 +182,18 @@ def calibration_study(
 
     Raises DataError for what cannot be studied.
     """
+    plan = planned(options)
     drawn = study_of(source, dataclasses.replace(chips, trim="none"), engine.workers)
     ideal = dataclasses.replace(drawn, variation=Variation("none"), bank=None)
-    plan, purpose = planned(options), purpose_of(source, drawn.design)
+    purpose = purpose_of(source, drawn.design)
+    whole = CalibrationStudy(drawn, drawn.design, purpose, plan, options.noise)
     first = CalibrationStudy(ideal, drawn.design, purpose, plan)
     found = run_study(first, dataclasses.replace(engine, samples=1, only=None), out / NOMINAL, usual(ideal, 0.0))
     nominal = found.rows[0]
     result = load_result(out / NOMINAL / nominal.record)
     design = apply(result, drawn.design, trained_readout=True)
     with_codes = dataclasses.replace(drawn.places[0], design=design)
-    return (
-        CalibrationStudy(
-            dataclasses.replace(drawn, places=(with_codes,)), drawn.design, purpose, plan, options.noise
-        ),
-        nominal,
-    )
+    return dataclasses.replace(whole, chips=dataclasses.replace(drawn, places=(with_codes,))), nominal
 
 
 def run_calibration(

@@ -29,7 +29,7 @@ def codesign(
     size: Size = SQUARE,
     bits: MappedBits = 8,
     chips: Chips = 20,
-    looped: Looped = 8,
+    looped: Looped = 16,
     plan: Plan = "dc",
     circuits: Circuits = 0,
     iterations: Iterations = None,

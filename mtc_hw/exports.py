@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from mtc_hw.analysis.compare import Comparison, compare_traces
-from mtc_hw.calibration.purpose import Lesson, Purpose
+from mtc_hw.calibration.purpose import Purpose
 from mtc_hw.calibration.result import apply, load_result
 from mtc_hw.characterise import cells_for
-from mtc_hw.courses import neuron_course, task_course
 from mtc_hw.errors import DataError
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
@@ -25,7 +24,8 @@ from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import Series, network_deck, own_deck
 from mtc_hw.netlist.solver import DRIVEN
 from mtc_hw.netlist.views import Level
-from mtc_hw.neuron_run import bare_spec
+from mtc_hw.neuron_file import bare_spec
+from mtc_hw.purposes import neuron_purpose, task_purpose
 from mtc_hw.simulate.network import SETTLED, input_spacing, layer_decks
 from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -77,12 +77,9 @@ def spec_of(source: Source) -> ModelSpec:
 
 def purpose_of(source: Source, design: MappedDesign) -> Purpose:
     """What the source's chips are to do."""
-    spec = spec_of(source)
     if source.neuron is not None:
-        neuron = source.neuron
-        return Purpose(spec, neuron_course(neuron), neuron.stimulus, neuron.initial)
-    parts = task_parts(design)
-    return Purpose(spec, task_course(spec, parts), lesson=Lesson(parts.train.inputs[:, None], parts.train.targets))
+        return neuron_purpose(source.neuron)
+    return task_purpose(spec_of(source), task_parts(design))
 
 
 def decks_of(

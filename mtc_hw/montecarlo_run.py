@@ -33,6 +33,7 @@ from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place, Precision,
 from mtc_hw.montecarlo.table import SCHEMA, read_table, rows_of
 from mtc_hw.neuron_run import checked_duration, own_regime
 from mtc_hw.pdk_statistics import bank_for
+from mtc_hw.purposes import without_refit
 from mtc_hw.simulate.network import input_spacing
 from mtc_hw.simulate.ngspice import version as ngspice_version
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -41,7 +42,6 @@ from mtc_hw.sources import Source
 from mtc_hw.spread import Spread
 
 TEST = 1000  # samples of a network's test part that count, where no duration is given
-RIDGE = 1e-5  # per sample, of a readout's refit
 DURATION = 4000.0  # tau_m, of a neuron whose file does not say
 TRIMMED: tuple[Tier, ...] = ("cells", "transistor")
 """Tiers that have the cells' systematic errors, which the nominal chip's trims take away. The codes of the others
@@ -117,12 +117,12 @@ def subject_of(source: Source, design: MappedDesign, options: ChipsOptions) -> F
             raise DataError(f"refit is {options.refit} samples; the training part has {len(parts.train.inputs)}")
         refit = Series(parts.train.inputs[-kept:, None], parts.train.targets[-kept:])
     test = Series(parts.test.inputs[: samples + 1, None], parts.test.targets[: samples + 1])
-    return DrivenNetwork(test, BURN_IN, refit, RIDGE)
+    return DrivenNetwork(test, BURN_IN, refit)
 
 
 def _trimmed(source: Source, design: MappedDesign, workers: Workers, shown: bool) -> MappedDesign:
     """The design with codes from the nominal chip's own DC sweeps."""
-    purpose = dataclasses.replace(purpose_of(source, design), lesson=None)
+    purpose = without_refit(purpose_of(source, design))
     with open_workers(workers) as opened:
         instrument = NgspiceInstrument(design, "transistor", watched(opened, "trims", shown), purpose.course)
         return apply(calibrate(design, purpose, instrument, load_plan("dc")), design)

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from mtc_hw.errors import SpecError
 from mtc_hw.resources import folder
-from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, FILTERS, Neurons
+from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, FILTERS, ModelSpec, Neurons
 
 LARGEST_FILE = 1 << 20  # bytes
 NAME = r"[A-Za-z][A-Za-z0-9_]{0,63}"  # what a SPICE identifier can hold as it is
@@ -355,3 +355,8 @@ def _neuron_file(parsed: _File) -> NeuronFile:
         initial=Initial(initial.v, initial.slow, initial.ultraslow, initial.fast),
         duration=stimulus.duration,
     )
+
+
+def bare_spec(neuron: NeuronFile) -> ModelSpec:
+    """A ModelSpec without inputs and readout."""
+    return ModelSpec(neuron.neurons, np.zeros((1, 0)), np.zeros(1))

@@ -11,11 +11,12 @@ import numpy as np
 from mtc_hw.analysis.compare import Comparison, compare_traces
 from mtc_hw.analysis.regimes import Regime, classify
 from mtc_hw.analysis.spikes import spike_times
-from mtc_hw.calibrate import apply, calibrate
-from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.plan import load_plan
+from mtc_hw.calibration.result import apply
 from mtc_hw.characterise import cells_for
 from mtc_hw.converters import Choice, chosen_converters
-from mtc_hw.courses import neuron_course
 from mtc_hw.errors import SpecError
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.design import MappedDesign, as_spec
@@ -23,11 +24,11 @@ from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import Technology
-from mtc_hw.instrument import Bench
 from mtc_hw.netlist.deck import Deck, write_decks
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import Level
-from mtc_hw.neuron_file import NeuronFile, Stimulus
+from mtc_hw.neuron_file import NeuronFile, Stimulus, bare_spec
+from mtc_hw.purposes import neuron_purpose
 from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.outcome import Outcome
 from mtc_hw.simulate.pool import Runner
@@ -103,25 +104,17 @@ def with_current(neuron: NeuronFile, current: float | None) -> NeuronFile:
     return dataclasses.replace(neuron, stimulus=Stimulus(((0.0, current),)))
 
 
-def bare_spec(neuron: NeuronFile) -> ModelSpec:
-    """A ModelSpec without inputs and readout."""
-    return ModelSpec(neuron.neurons, np.zeros((1, 0)), np.zeros(1))
-
-
 def neuron_design(neuron: NeuronFile, technology: Technology, options: NeuronOptions, run: Runner) -> MappedDesign:
     """The mapped neuron, a virtual chip when a seed is given, trimmed as the options say."""
     technology = unit_sized(technology, options.width, options.length)
     cells = cells_for(technology, options.width, options.length)
-    spec = bare_spec(neuron)
-    nominal = map_spec(spec, technology, cells, options.mapping)
+    nominal = map_spec(bare_spec(neuron), technology, cells, options.mapping)
     chip = nominal if options.seed is None else perturb(nominal, options.seed, options.sample)
     if options.level != "transistor" or options.trim == "none":
         return chip
-    plan = load_plan("dc")
-    measured = chip if options.trim == "chip" else nominal
-    course = neuron_course(neuron)
-    instrument = Bench(measured, "transistor", plan, run, course)
-    return apply(calibrate(nominal, spec, instrument, plan, course), chip)
+    measured, purpose = chip if options.trim == "chip" else nominal, neuron_purpose(neuron)
+    instrument = NgspiceInstrument(measured, "transistor", run, purpose.course)
+    return apply(calibrate(nominal, purpose, instrument, load_plan("dc")), chip)
 
 
 def run_neuron(neuron: NeuronFile, technology: Technology, options: NeuronOptions, run: Runner) -> NeuronRun:

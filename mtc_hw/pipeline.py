@@ -16,11 +16,12 @@ from scipy.interpolate import PchipInterpolator
 from mtc_hw import __version__
 from mtc_hw.analysis.datasheet import datasheet
 from mtc_hw.analysis.yields import Yield, clopper_pearson
-from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, refit, save_record
-from mtc_hw.calibration_plan import Plan, load_plan
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.plan import Plan, load_plan
+from mtc_hw.calibration.purpose import Purpose
+from mtc_hw.calibration.result import Result, apply, save_result
 from mtc_hw.characterise import cells_for
-from mtc_hw.course import Course
-from mtc_hw.courses import task_course
 from mtc_hw.findings import Findings, Stage
 from mtc_hw.findings_file import load_findings, save_findings
 from mtc_hw.freeze import unit_sized
@@ -30,7 +31,6 @@ from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.hardware.variation import Variation
-from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.options import TrainOptions, load_recipe
 from mtc_hw.model.run import run_spec
@@ -41,13 +41,13 @@ from mtc_hw.montecarlo.row import ChipRow
 from mtc_hw.montecarlo.study import DrivenNetwork, Series, Study, one_place
 from mtc_hw.montecarlo.table import read_table, rows_of
 from mtc_hw.netlist.deck import write_decks
-from mtc_hw.readout import fit_readout
+from mtc_hw.purposes import task_purpose, without_refit
 from mtc_hw.report import write_report
-from mtc_hw.simulate.network import LayerRun, NetworkRun, input_spacing, layer_decks, layer_features, run_networks
+from mtc_hw.simulate.network import LayerRun, NetworkRun, input_spacing, layer_decks, run_networks
 from mtc_hw.simulate.ngspice import version as ngspice_version
 from mtc_hw.simulate.pool import Runner, Workers, open_workers, require
 from mtc_hw.simulate.progress import watched
-from mtc_hw.spec import Array, ModelSpec, Readout, Trace
+from mtc_hw.spec import Array, ModelSpec, Trace
 from mtc_hw.training import require_spec, train_and_save
 
 Say = Callable[[str], None]
@@ -90,7 +90,7 @@ class Chain:
     spec: ModelSpec
     design: MappedDesign
     plan: Plan
-    course: Course
+    purpose: Purpose
     run: Runner
 
     @property
@@ -123,9 +123,9 @@ def run_chain(options: RunOptions, out: Path, progress: bool) -> Findings:
     save_design(design, out / "design.json")
     clock.lap("mapping")
     with open_workers(Workers(jobs=options.jobs)) as run:
-        chain = Chain(
-            options, split, spec, design, load_plan("dc"), task_course(spec, split), watched(run, "neurons", progress)
-        )
+        plan = load_plan("dc").with_refit(options.refit)
+        purpose = task_purpose(spec, split)
+        chain = Chain(options, split, spec, design, plan, purpose, watched(run, "neurons", progress))
         findings = _findings(chain, trained, _simulate(chain, out, say, clock), clock.seconds)
     save_findings(findings, out)
     findings = load_findings(out)  # as `mtc-hw report` does, so that it writes the same page
@@ -267,7 +267,6 @@ def _twins(chain: Chain, out: Path) -> list[ChipRow]:
         Series(chain.test_inputs, split.test.targets[: len(chain.test_inputs)]),
         o.burn_in,
         Series(chain.refit_inputs, split.train.targets[-kept:]),
-        chain.plan.readout.ridge,
     )
     study = Study(subject, chain.design, one_place(chain.design), "ode", Variation(), o.seed)
     sheet = datasheet("r2", {"r2": {"min": o.threshold}})
@@ -277,22 +276,18 @@ def _twins(chain: Chain, out: Path) -> list[ChipRow]:
 
 def _transistor(chain: Chain, out: Path) -> tuple[MappedDesign, NetworkRun, NetworkRun]:
     """The nominal chip's trimmed design, and its test run before and after the trim."""
-    record = trim(chain, instrument(chain, chain.design))
-    trimmed = apply(record, chain.design)
-    save_record(record, out / "calibration" / "nominal.json")
+    result = calibrated(chain, chain.design, without_refit(chain.purpose))
+    trimmed = apply(result, chain.design)
+    save_result(result, out / "calibration" / "nominal.json")
     before, after = run_networks([chain.design, trimmed], "transistor", chain.test_inputs, chain.run)
     write_decks(layer_decks(trimmed, "transistor", chain.test_inputs), out / "deck" / "transistor")
     return trimmed, before, after
 
 
-def instrument(chain: Chain, chip: MappedDesign) -> Bench:
-    """A bench in ngspice with this chip on it."""
-    return Bench(chip, "transistor", chain.plan, chain.run, chain.course)
-
-
-def trim(chain: Chain, measure: Bench) -> CalibrationRecord:
-    """Codes from the chip's own DC sweeps."""
-    return calibrate(chain.design, chain.spec, measure, chain.plan, chain.course)
+def calibrated(chain: Chain, chip: MappedDesign, purpose: Purpose) -> Result:
+    """What a calibration of this chip in ngspice finds."""
+    instrument = NgspiceInstrument(chip, "transistor", chain.run, purpose.course)
+    return calibrate(chain.design, purpose, instrument, chain.plan)
 
 
 def _chips(
@@ -302,28 +297,15 @@ def _chips(
     chips = [perturb(trimmed, chain.options.seed, k) for k in range(chain.options.chips)]
     before = run_networks(chips, "transistor", chain.test_inputs, chain.run) if chips else []
     raw = tuple(chain.score(one.prediction[:, 0]) for one in before)
-    calibrated, runs = [], list(before)
+    after, runs = [], list(before)
     for k, chip in enumerate(chips):
-        measure = instrument(chain, chip)
-        record = trim(chain, measure)
-        own = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
-        fit_run = run_networks([own], "transistor", chain.refit_inputs, chain.run)[0]
-        readout = _refitted(chain, layer_features(own, fit_run.layer))
-        record = refit(record, chain.design, readout, measure)
-        save_record(record, out / "calibration" / f"chip-{k}.json")
-        final = apply(record, dataclasses.replace(chain.design, deviations=chip.deviations))
-        test_run = run_networks([final], "transistor", chain.test_inputs, chain.run)[0]
-        calibrated.append(chain.score(test_run.prediction[:, 0]))
-        runs += [fit_run, test_run]
-    return raw, tuple(calibrated), runs
-
-
-def _refitted(chain: Chain, features: Array) -> Readout:
-    """Ridge of a chip's features (samples, N) on the last stretch of the training part."""
-    kept = slice(chain.options.burn_in, None)
-    targets = chain.split.train.targets[-len(features) :]
-    tau = chain.design.readout_tau / chain.design.scale.second
-    return fit_readout(features[kept], targets[kept], tau, chain.plan.readout.ridge)
+        untrimmed = dataclasses.replace(chain.design, deviations=chip.deviations)
+        result = calibrated(chain, untrimmed, chain.purpose)
+        save_result(result, out / "calibration" / f"chip-{k}.json")
+        run = run_networks([apply(result, untrimmed)], "transistor", chain.test_inputs, chain.run)[0]
+        after.append(chain.score(run.prediction[:, 0]))
+        runs.append(run)
+    return raw, tuple(after), runs
 
 
 def command(options: RunOptions) -> str:

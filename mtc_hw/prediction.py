@@ -7,8 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from mtc_hw.calibrate import apply, calibrate
-from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.plan import load_plan
+from mtc_hw.calibration.purpose import Purpose
+from mtc_hw.calibration.result import apply
 from mtc_hw.characterise import cells_for
 from mtc_hw.courses import network_course
 from mtc_hw.errors import DataError
@@ -17,7 +20,6 @@ from mtc_hw.hardware.design import MappedDesign, as_spec
 from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.hardware.unit import UnitSize
-from mtc_hw.instrument import Bench
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import resample
 from mtc_hw.netlist.views import Level
@@ -111,10 +113,9 @@ def _in_hardware(
     assert run is not None
     circuit_level: Level = "transistor" if level == "transistor" else "behavioural"
     if circuit_level == "transistor":
-        plan = load_plan("dc")
-        course = network_course(spec, inputs)
-        instrument = Bench(design, circuit_level, plan, run, course)
-        design = apply(calibrate(design, spec, instrument, plan, course), design)
+        purpose = Purpose(spec, network_course(spec, inputs))
+        instrument = NgspiceInstrument(design, circuit_level, run, purpose.course)
+        design = apply(calibrate(design, purpose, instrument, load_plan("dc")), design)
     found = run_networks([design], circuit_level, inputs, run)[0]
     if found.failed:
         worst = found.failed[0]

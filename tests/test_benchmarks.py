@@ -141,3 +141,15 @@ def test_tiers_compares_each_tier_with_the_transistors_of_the_same_chips(tmp_pat
     assert [row[1] for row in rows] == ["cells", "ode"] * 2
     table = (tmp_path / "tiers-generic-4x4-nominal.csv").read_text().splitlines()
     assert len(table) == 1 + 2 * 3 * 3
+
+
+@pytest.mark.slow
+def test_codesign_puts_three_networks_of_one_area_on_the_same_chips(tmp_path: Path) -> None:
+    found = json.loads(benchmark("codesign", "--json", "--out", str(tmp_path)).splitlines()[-1])
+    areas = [each["costs"]["area"] for each in found["networks"].values()]
+    assert max(areas) <= 1.001 * areas[0] and min(areas) > 0.97 * areas[0]
+    assert all(each["chips"]["chips"] == 4 for each in found["networks"].values())
+    assert len(found["gains"]) == 6 and all(each["chips"] == 4 for each in found["gains"])
+    (tmp_path / "measured-chips.json").unlink()  # goes on from what is there, to the same figures
+    again = json.loads(benchmark("codesign", "--json", "--out", str(tmp_path)).splitlines()[-1])
+    assert again["gains"] == found["gains"]

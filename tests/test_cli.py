@@ -297,7 +297,7 @@ def test_a_calibration_gives_its_codes_to_its_own_design_only(capsys, tmp_path):
     assert plain["design_digest"] != trimmed["design_digest"]
     code, _, err = call(capsys, "netlist", "bursting", *arguments, "--record", record, "--out", tmp_path / "c")
     assert code == 2
-    assert "this calibration is of design" in err
+    assert "this calibration, plan dc, does not fit: it is of network" in err
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ class _Response:
     def noise(self, *codes: float) -> float:
         """What the sum of these points' errors is at most."""
         aim = self.aim
-        return float(sum(aim.noise[0] + aim.relative_noise * abs(self.points[code]) for code in codes))
+        return float(sum(aim.noise[0] + aim.relative_noise[0] * abs(self.points[code]) for code in codes))
 
     def rise(self, low: float, high: float) -> float:
         """By how much the quantity surely rises from one code to the other; 0 where noise may have done it."""

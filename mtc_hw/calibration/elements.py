@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtc_hw.calibration.observables import Table
+from mtc_hw.calibration.compiled_curves import curve_table
+from mtc_hw.calibration.observables import Curves, Table
 from mtc_hw.calibration.setting import KNOBS, Knob, Setting
 from mtc_hw.calibration.surface import FOLLOWERS, Surface
 from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, load_capacitance
-from mtc_hw.spec import ELEMENT_FILTER, FILTERS, SIGNS, Array, Curve, ModelSpec
+from mtc_hw.spec import ELEMENT_FILTER, SIGNS, Array, Curve, ModelSpec
 
 OUTPUT = -1.0
 """Unit voltages of the output at which single OTAs are matched: the middle of what it sees in use."""
@@ -21,7 +22,7 @@ REACH = 3.0
 DEAD, WRONG = 0.1, 0.25
 """Gain, and rms residual, as shares of the gain asked for, at which an OTA is no such OTA."""
 
-STEPS = 12  # of Levenberg and Marquardt; from these starts the tenth changes nothing any more
+STEPS, SETTLED = 12, 1e-6  # of Levenberg and Marquardt, and the cost that such a step takes away when it is the last
 DAMPING, LESS, MORE = 1e-3, 0.2, 5.0
 
 
@@ -62,7 +63,7 @@ def match(design: MappedDesign, target: ModelSpec, table: Table, knobs: frozense
     reference = had.reference
     if "reference" in knobs:
         missed = np.where(off, 0.0, crossing - fit.crossing)
-        heard = -missed[FOLLOWERS][list(ELEMENT_FILTER)]
+        heard = missed[FOLLOWERS][list(ELEMENT_FILTER)]
         missed[:LEAK] += np.where(off[:LEAK], 0.0, heard)
         reference = reference + np.where(good, missed[: LEAK + 1], 0.0) * design.scale.volt
     synapses = had.synapses
@@ -76,20 +77,15 @@ def match(design: MappedDesign, target: ModelSpec, table: Table, knobs: frozense
 def _asked(design: MappedDesign, target: ModelSpec) -> tuple[Array, Array]:
     """Gains, unit currents, and zero crossings, unit voltages, that the model asks of the branches, (8, N)."""
     n, capacitor = target.neurons, load_capacitance(design) / design.scale.farad
-    gain = np.vstack(
-        [n.alpha * capacitor[0], n.leak[None] * capacitor[0], capacitor[1:] / np.where(n.tau > 0.0, n.tau, 1.0)]
-    )
-    crossing = np.vstack([n.delta, n.rest[None], OUTPUT - n.offset])
     if n.cells is not None:
-        e = n.cells
-        half = 0.5 * e.common_mode
-        signed = np.concatenate([e.offset[: LEAK + 1], -e.offset[LEAK + 1 :]])
-        signed[:LEAK] += e.output_shift * OUTPUT
-        signed[LEAK + 1 :] += e.conductance[1:] * OUTPUT - e.constant[LEAK + 1 :]
-        crossing = crossing + signed
-        other = np.vstack([e.reference, np.full((len(FILTERS), n.count), OUTPUT)])
-        gain = gain * (1.0 + half * (crossing + other) - e.tilt * OUTPUT)
-    return gain, crossing
+        # The circuit's effects move what a fit finds: the model's own curves are fitted the same way.
+        own = curve_table(design, target, Curves(outputs=(OUTPUT,)))
+        fit = _fits(design, target, Surface.of(own))
+        return fit.gain, fit.crossing
+    gain = np.vstack(
+        [n.alpha * capacitor[0], n.leak * capacitor[0], capacitor[1:] / np.where(n.tau > 0.0, n.tau, 1.0)]
+    )
+    return gain, np.vstack([n.delta, n.rest, OUTPUT - n.offset])
 
 
 def _fits(design: MappedDesign, target: ModelSpec, surface: Surface) -> Fit:
@@ -113,6 +109,8 @@ def _fits(design: MappedDesign, target: ModelSpec, surface: Surface) -> Fit:
 
 def _best(x: Array, current: Array, centre: float, curves: tuple[Curve | None, Curve | None]) -> Fit:
     inside = np.abs(x - centre) < REACH
+    if curves[0] == curves[1]:
+        return fit_curve(x[inside], current[:, inside], curves[0])
     one, other = (fit_curve(x[inside], current[:, inside], curve) for curve in curves)
     first = one.residual <= other.residual
     pairs = ((getattr(one, name), getattr(other, name)) for name in ("gain", "crossing", "residual"))
@@ -171,10 +169,13 @@ def _least_squares(model: Callable[[Array], tuple[Array, Array]], start: Array, 
         new_value, new_jacobian = model(tried)
         new_cost = np.square(new_value - current).sum(axis=1)
         better = new_cost < cost
+        done = not (new_cost < (1.0 - SETTLED) * cost).any()
         damping = np.where(better, LESS, MORE) * damping
         p, cost = np.where(better[:, None], tried, p), np.where(better, new_cost, cost)
         value = np.where(better[:, None], new_value, value)
         jacobian = np.where(better[:, None, None], new_jacobian, jacobian)
+        if done:
+            break
     return Fit(p[:, 0], p[:, 1], np.sqrt(cost / current.shape[1]))
 
 

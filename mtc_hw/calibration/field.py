@@ -18,7 +18,7 @@ from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign, load_capacitanc
 from mtc_hw.rounding import Index, round_in_turn
 from mtc_hw.spec import ELEMENT_FILTER, FILTERS, Array, ModelSpec
 
-NEWTON = 4
+NEWTON = 3
 """Steps towards a follower's offset and rate; the second is already good to a thousandth."""
 
 LINEAR = 2
@@ -35,7 +35,7 @@ class Prior:
     bias: float = 0.03  # relative
     reference: float = 0.05  # unit voltages
     constant: float = 0.1  # unit currents
-    accuracy: float = 0.003  # unit currents
+    accuracy: float = 0.0015  # unit currents
 
 
 def trim_field(

@@ -135,8 +135,10 @@ def write(
     return dataclasses.replace(design, **changed)
 
 
-def space(design: MappedDesign, trims: Sequence[Trim]) -> Space:
-    """All steps that the trims have, from what they are set to now."""
+def space(design: MappedDesign, trims: Sequence[Trim], share: float = 1.0) -> Space:
+    """The steps that the trims have, at most so large a share of their reach from what they are set to now."""
     start = read(design, trims)
     reach = np.where(np.isfinite(start), np.array([trim.reach for trim in trims])[:, None], np.nan)
-    return Space(tuple(trim.name for trim in trims), -reach, reach, start)
+    far = np.ceil(share * reach)
+    low, high = np.maximum(start - far, -reach), np.minimum(start + far, reach)
+    return Space(tuple(trim.name for trim in trims), low, high, start)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mtc_hw.calibration.observables import PREDICTIONS, Answer, Instrument, Observables, Request, Table
+from mtc_hw.calibration.observables import Answer, Instrument, Observables, Request, Table
+from mtc_hw.calibration.parts import blank
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.spec import Array
 
@@ -13,30 +14,13 @@ def measured(instrument: Instrument, codes: MappedDesign, request: Request) -> t
     An instrument is not to raise, and one of a lab's own may: a time-out, a broken line and an answer of another
     shape are no news of the chip, and end no calibration.
     """
-    nothing = unmeasured(codes, request)
+    nothing = blank(codes, request)
     try:
         seen = instrument.measure(codes, request)
         wrong = _differs(seen, nothing)
     except Exception as error:
         return nothing, f"the instrument failed: {type(error).__name__}: {error}"
     return (nothing, f"the instrument answered with {wrong}") if wrong else (seen, "")
-
-
-def unmeasured(codes: MappedDesign, request: Request) -> Observables:
-    """All that a request asks for, NaN throughout."""
-    curves, readout, driven = None, None, None
-    outputs = len(codes.readout_offset)
-    if request.curves is not None:
-        voltage, held = request.curves.voltage, np.array(request.curves.outputs)
-        shape = len(codes.rows), voltage.size, held.size, codes.count
-        curves = Table(voltage, held, np.full(shape, np.nan))
-    if request.readout:
-        readout = np.full((outputs, PREDICTIONS.size), np.nan)
-    if request.driven is not None:
-        samples = len(request.driven.inputs)
-        driven = Answer(np.full((samples, codes.count), np.nan), np.full((samples, outputs), np.nan))
-    spikes = tuple(tuple(np.array([np.nan]) for _ in range(codes.count)) for _ in request.firing)
-    return Observables(curves, spikes, readout, driven)
 
 
 def _differs(seen: Observables, wanted: Observables) -> str:

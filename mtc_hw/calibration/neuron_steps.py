@@ -12,6 +12,7 @@ from mtc_hw.calibration.observables import Curves, Instrument, Observables, Requ
 from mtc_hw.calibration.plan import CheckStep, CurvesStep, Plan, SearchStep
 from mtc_hw.calibration.purpose import Purpose
 from mtc_hw.calibration.result import TRIMS, Look
+from mtc_hw.calibration.search_steps import confirm, seek
 from mtc_hw.calibration.setting import Setting, at_bounds
 from mtc_hw.calibration.surface import completed
 from mtc_hw.errors import DataError
@@ -27,6 +28,7 @@ class Neurons:
         self.missed = [""] * codes.count  # what the last step to look at it found off target
         self.residual = np.full(codes.count, np.nan)
         self.spent = np.zeros(codes.count)
+        self._free = np.zeros(codes.count)  # measurements that are left for searches
         self.history: list[Look] = []
         self.synapses = Setting.of(codes).synapses  # A, before they are rounded to codes
         self._seen: tuple[Table, MappedDesign] | None = None
@@ -41,7 +43,8 @@ class Neurons:
             elif isinstance(step, CheckStep):
                 self._look_again(step, label)
             else:
-                raise DataError(f"step {label} is not there yet")
+                self._search(step, label)
+        self._confirm()
 
     @property
     def reasons(self) -> list[str]:
@@ -58,12 +61,14 @@ class Neurons:
         curves = [Request(curves=each.curves) for each in self.plan.neuron_steps if not isinstance(each, SearchStep)]
         needed = np.asarray(sum((each.cost(self.codes) for each in curves), np.zeros(self.codes.count)))
         needed += 1.0 * (self.plan.refit is not None and self.purpose.lesson is not None)
+        needed += sum(step.runs for _, step in self._searches[:-1])  # to confirm them
         if needed.max() > allowed:
             worst = int(np.argmax(needed))
             raise DataError(
                 f"plan {self.plan.name} takes {needed[worst]:g} measurements of neuron {worst} and allows {allowed}; "
                 "look at fewer output voltages, or allow more"
             )
+        self._free = allowed - needed
 
     @property
     def _alive(self) -> NDArray[np.bool_]:
@@ -108,6 +113,29 @@ class Neurons:
         for neuron, error in enumerate(self.residual):
             if not error <= step.tolerance:
                 self.missed[neuron] = f"its current misses by {error:.3g} I_u, tolerance {step.tolerance:g}"
+
+    def _search(self, step: SearchStep, label: str) -> None:
+        alive = self._alive
+        allowed = int(self._free[alive].min(initial=step.budget))
+        found = seek(step, self.codes, self.purpose, self.instrument, alive, allowed, label)
+        self.codes, self.spent, self._free = found.codes, self.spent + found.spent, self._free - found.spent
+        self.history += found.looks
+        for neuron in np.flatnonzero(alive):
+            self.missed[neuron] = found.reasons[neuron]
+
+    @property
+    def _searches(self) -> list[tuple[int, SearchStep]]:
+        return [(n, each) for n, each in enumerate(self.plan.neuron_steps, 1) if isinstance(each, SearchStep)]
+
+    def _confirm(self) -> None:
+        """What an earlier search brought on target a later one may have turned away."""
+        for number, step in self._searches[:-1]:
+            found = confirm(
+                step, self.codes, self.purpose, self.instrument, self._alive, f"{number} {step.method}, once more"
+            )
+            self.spent, self.history = self.spent + found.spent, [*self.history, *found.looks]
+            for neuron in np.flatnonzero(self._alive):
+                self.missed[neuron] = "; ".join(each for each in (found.reasons[neuron], self.missed[neuron]) if each)
 
     def _note(
         self, label: str, quantity: tuple[str, ...], observed: NDArray[np.float64], codes: MappedDesign | None = None

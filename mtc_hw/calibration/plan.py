@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mtc_hw.calibration.observables import Curves
 from mtc_hw.calibration.setting import KNOBS, Knob
@@ -16,6 +16,19 @@ from mtc_hw.resources import folder
 Small = Annotated[float, Field(gt=0, le=10.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 Budget = Annotated[int, Field(ge=1, le=10_000)]
+
+
+LEAST_STEPS = 5
+"""Of a sweep, so that a curve can be fitted."""
+
+
+def _fittable(curves: Curves) -> Curves:
+    if (curves.sweep[1] - curves.sweep[0]) / curves.step < LEAST_STEPS:
+        raise ValueError(f"the sweep must hold {LEAST_STEPS} steps of {curves.step:g}")
+    return curves
+
+
+Swept = Annotated[Curves, AfterValidator(_fittable)]
 
 
 class _Strict(BaseModel):
@@ -42,12 +55,12 @@ class CurvesStep(_Strict):
     """
 
     method: Literal["curves"]
-    curves: Curves = Curves()
+    curves: Swept = Curves()
     knobs: Annotated[tuple[Knob, ...], Field(min_length=1)] = tuple(sorted(KNOBS))
     bias: Small = 0.03
     reference: Small = 0.05
     constant: Small = 0.1
-    accuracy: Small = 0.003
+    accuracy: Small = 0.0015
 
 
 class SearchStep(_Strict):
@@ -58,7 +71,13 @@ class SearchStep(_Strict):
     targets: Annotated[tuple[Target, ...], Field(min_length=1)]
     duration: Annotated[float, Field(gt=0, le=1e6)]  # tau_m of each run
     budget: Budget = 24  # runs at most
+    reach: Annotated[float, Field(gt=0, le=1.0)] = 1.0  # how far knobs may turn either way, as a share of their range
     seed: Annotated[int, Field(ge=0)] = 0  # of the surrogate's first points
+
+    @property
+    def runs(self) -> int:
+        """Of each measurement: one for each current."""
+        return len({target.current for target in self.targets})
 
     @model_validator(mode="after")
     def _one_knob(self) -> Self:
@@ -71,7 +90,7 @@ class CheckStep(_Strict):
     """The curves once more, with the codes as they are: is the neuron's current the model's, along its course?"""
 
     method: Literal["check"]
-    curves: Curves = Curves()
+    curves: Swept = Curves()
     tolerance: Small = 0.1  # unit currents, rms
 
 
@@ -97,11 +116,13 @@ class Plan(_Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
     measurements: Budget = 40  # of each neuron at most, see `observables.Request.cost`
-    steps: Annotated[tuple[Annotated[Step, Field(discriminator="method")], ...], Field(min_length=1)]
+    steps: tuple[Annotated[Step, Field(discriminator="method")], ...]
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         methods = [each.method for each in self.steps]
+        if not methods:
+            raise ValueError("a plan has one step or more")
         chip = [i for i, method in enumerate(methods) if method in ("readout", "refit")]
         if chip and any(method not in ("readout", "refit") for method in methods[chip[0] :]):
             raise ValueError("readout and refit come after all steps of single neurons")
@@ -120,6 +141,12 @@ class Plan(_Strict):
     @property
     def refit(self) -> RefitStep | None:
         return next((each for each in self.steps if isinstance(each, RefitStep)), None)
+
+    def with_refit(self, samples: int) -> Self:
+        """The plan with a refit of the readout on so many samples; 0: without one."""
+        others = tuple(each for each in self.steps if not isinstance(each, RefitStep))
+        own = (self.refit or RefitStep(method="refit")).model_copy(update={"samples": samples})
+        return self.model_copy(update={"steps": (*others, own) if samples else others})
 
     def digest(self) -> str:
         """SHA-256 of everything in it, hexadecimal."""

@@ -92,26 +92,28 @@ class Goal:
     """What is wanted: every quantity within `tolerance` of `target`, NaN where a neuron is free of it.
 
     A measurement is off by at most noise + relative_noise * |quantity|: a bound, such as three standard deviations.
-    `tolerance` and `noise` may be one number, one a quantity (Q, 1), or one each (Q, N). Raises SpecError.
+    `tolerance` and both noises may be one number, one a quantity (Q, 1), or one each (Q, N). Raises SpecError.
     """
 
     names: tuple[str, ...]  # (Q,)
     target: Array  # (Q, N)
     tolerance: Array
     noise: Array | float = 0.0
-    relative_noise: float = 0.0
+    relative_noise: Array | float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "target", _frozen(self.target, np.shape(self.target), "target"))
         if self.target.ndim != 2 or len(self.target) != len(self.names):
             raise SpecError(f"a goal of {len(self.names)} quantities has a target of shape {self.target.shape}")
-        for name in ("tolerance", "noise"):
+        for name in ("tolerance", "noise", "relative_noise"):
             object.__setattr__(self, name, _frozen(getattr(self, name), self.target.shape, name))
         if not (np.isfinite(self.tolerance).all() and (self.tolerance > 0.0).all()):
             raise SpecError(f"tolerance is {np.min(self.tolerance):g}; it must be finite and > 0")
-        if not (np.isfinite(self.noise).all() and np.all(self.noise >= 0.0) and 0.0 <= self.relative_noise < 1.0):
-            raise SpecError(f"noise is {np.min(self.noise):g} and {self.relative_noise:g} of a quantity; both must be"
-                            " finite and >= 0, and the latter < 1")  # fmt: skip
+        for name, end in (("noise", np.inf), ("relative_noise", 1.0)):
+            values = np.asarray(getattr(self, name))
+            if not ((values >= 0.0) & (values < end)).all():
+                worst = values[~((values >= 0.0) & (values < end))][0]
+                raise SpecError(f"{name} is {worst:g}; it must be >= 0 and < {end:g}")
 
     def at(self, neuron: int) -> "Aim":
         return Aim(
@@ -119,7 +121,7 @@ class Goal:
             self.target[:, neuron],
             np.asarray(self.tolerance)[:, neuron],
             np.asarray(self.noise)[:, neuron],
-            self.relative_noise,
+            np.asarray(self.relative_noise)[:, neuron],
         )
 
 
@@ -140,7 +142,7 @@ class Aim(NamedTuple):
     target: Array
     tolerance: Array
     noise: Array
-    relative_noise: float
+    relative_noise: Array
 
     @property
     def wanted(self) -> NDArray[np.bool_]:

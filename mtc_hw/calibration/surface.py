@@ -1,6 +1,8 @@
 """Measured curves as functions: a transconductor's current over what it senses and over its output's voltage."""
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,41 +31,45 @@ class Surface:
     output: Array  # (Q,)
     centre: int  # index of the output at which differences are what is sensed
     here: NDArray[np.bool_]  # (rows, N): what was measured
-    pieces: Array  # (rows, N, P - 1, Q, 4): cubics, highest power first
+    pieces: Array  # (rows, Q, 4, N (P - 1)): cubics of each neuron's intervals, highest power first
 
     @staticmethod
+    @lru_cache(maxsize=2)
     def of(table: Table) -> "Surface":
+        """The last tables' splines are kept: a look is asked for its error, its single OTAs and all together."""
         here = np.asarray(np.isfinite(table.current).all(axis=(1, 2)))
         current = np.where(here[:, None, None], table.current, 0.0)
         centre = len(table.output) // 2
         if len(table.output) > 1:
             current[FOLLOWERS] = _sheared(table, centre, current[FOLLOWERS])
         spline = CubicSpline(table.voltage, current, axis=1)
-        return Surface(
-            table.voltage, table.output, centre, here, np.ascontiguousarray(spline.c.transpose(2, 4, 1, 3, 0))
-        )
+        pieces = spline.c.transpose(2, 3, 0, 4, 1).reshape(len(current), len(table.output), 4, -1)
+        return Surface(table.voltage, table.output, centre, here, pieces)
 
     def at(self, row: int, sensed: Array, output: Array | float) -> tuple[Array, Array]:
         """Current and its slope over what is sensed, of (T, N) points; unit currents and unit voltages."""
-        out = np.broadcast_to(np.asarray(output, dtype=np.float64), sensed.shape)
-        x = sensed - out + self.output[self.centre] if row in FOLLOWERS else sensed
+        x = sensed - output + self.output[self.centre] if row in FOLLOWERS else sensed
         step = self.voltage[1] - self.voltage[0]
-        count, intervals = self.pieces.shape[1:3]
+        count, intervals = self.here.shape[1], len(self.voltage) - 1
+        inside = (x >= self.voltage[0]) & (x <= self.voltage[-1])
         x = np.clip(x, self.voltage[0], self.voltage[-1])
         index = np.minimum(((x - self.voltage[0]) / step).astype(np.intp), intervals - 1)
         t = x - self.voltage[index]
-        flat = self.pieces[row].reshape(count * intervals, len(self.output) * 4)
-        found = flat[index + intervals * np.arange(count)].reshape(*x.shape, len(self.output), 4)
-        a, b, c, d = np.moveaxis(np.einsum("...q,...qk->...k", self._shares(out), found), -1, 0)
-        return np.asarray(((a * t + b) * t + c) * t + d), np.asarray((3.0 * a * t + 2.0 * b) * t + c)
+        shares = self._shares(output)
+        # One gather for each coefficient: the small tables stay in the processor's cache.
+        index += intervals * np.arange(count)
+        a, b, c, d = (
+            sum(share * self.pieces[row, q, power].take(index) for q, share in enumerate(shares))
+            for power in range(4)
+        )
+        return np.asarray(((a * t + b) * t + c) * t + d), np.where(inside, (3.0 * a * t + 2.0 * b) * t + c, 0.0)
 
-    def _shares(self, output: Array) -> Array:
-        """Lagrange's polynomials at output voltages, (..., Q)."""
-        shares = np.ones((*output.shape, len(self.output)))
-        for q, own in enumerate(self.output):
-            for other in np.delete(self.output, q):
-                shares[..., q] *= (output - other) / (own - other)
-        return shares
+    def _shares(self, output: Array | float) -> list[Array | float]:
+        """Lagrange's polynomials at output voltages, one for each of Q."""
+        return [
+            prod(((output - other) / (own - other) for other in np.delete(self.output, q)), start=1.0)
+            for q, own in enumerate(self.output)
+        ]
 
 
 def _sheared(table: Table, centre: int, current: Array) -> Array:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.stats import norm, qmc
 from threadpoolctl import threadpool_limits
 
@@ -22,6 +23,9 @@ NEARBY = 256
 """Candidates that are a few codes from the best one."""
 
 DRAWS = 64
+ITERATIONS = 8
+"""Of a process's parameters after each measurement."""
+
 REACH = 0.25
 """Of a knob's span either way: as far as a failed measurement speaks against its surroundings."""
 
@@ -29,8 +33,8 @@ REACH = 0.25
 def explore(ask: Ask, space: Space, goal: Goal, budget: int = 30, seed: int = 0, first: int | None = None) -> Found:
     """Searches all knobs of each neuron with as few measurements as may be; the best measured codes are returned.
 
-    Measured are the start and `first` points of a Latin hypercube (2 a knob), but no more than half the budget. Then
-    always the codes with the greatest expected improvement of the summed squares of the misses. A Gaussian process
+    Measured are the start and `first` points of a Latin hypercube (2 a knob), more of them where none of these could
+    be measured, but no more than half the budget. Then always the codes with the greatest expected improvement of the summed squares of the misses. A Gaussian process
     holds each quantity, not their squares, so that the sign of a miss is not lost (Uhrenholt and Jensen, AISTATS
     2019); the expectation is over draws from it. Codes near failed measurements are avoided. The same seed makes the
     same choices. Raises SpecError for a budget below 2.
@@ -77,9 +81,13 @@ def _explored(box: Box, aim: Aim, budget: int, rng: np.random.Generator, first: 
     count = FIRST * len(box.movable) if first is None else first
     for codes in [box.start, *_hypercube(box, min(count, budget // 2 - 1), rng)]:
         yield from _measure(known, codes)
+    while not known.sound.any():
+        before, left = len(known.codes), budget // 2 - len(known.codes)
+        for codes in _hypercube(box, min(max(count, 1), left), rng):
+            yield from _measure(known, codes)
+        if len(known.codes) == before:
+            return f"could not be measured at any of {before} codes"
     while True:
-        if not known.sound.any():
-            return f"could not be measured at any of {len(known.codes)} codes"
         candidates = _candidates(known, rng)
         if not len(candidates):
             return f"all {len(known.codes)} codes were measured"
@@ -169,7 +177,7 @@ def _fitted(known: _Known, quantity: int, codes: Array, values: Array, at: Array
         bend = ConstantKernel(0.1, (1e-3, 1e2)) * RBF([1.0] * codes.shape[1], (0.1, 20.0))
         plane = ConstantKernel(1.0, (1e-2, 1e2)) * DotProduct(0.0, "fixed")
         known.kernels[quantity] = bend + plane + WhiteKernel(1e-3, (1e-6, 1.0))
-    process = GaussianProcessRegressor(known.kernels[quantity])
+    process = GaussianProcessRegressor(known.kernels[quantity], optimizer=_improved)
     with warnings.catch_warnings(), threadpool_limits(1):
         # A length at its bound is a knob that does little, which is no news. Threads are slower on small matrices.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -177,3 +185,9 @@ def _fitted(known: _Known, quantity: int, codes: Array, values: Array, at: Array
         mean, spread = process.predict(at, return_std=True)
     known.kernels[quantity] = process.kernel_
     return mean, spread, float(process.kernel_.k2.noise_level)
+
+
+def _improved(loss: Any, theta: Array, bounds: Array) -> tuple[Array, float]:
+    """A few steps on: the last measurement's parameters are near, and there will be a next one."""
+    found = minimize(loss, theta, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": ITERATIONS})
+    return found.x, float(found.fun)

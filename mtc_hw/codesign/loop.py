@@ -18,7 +18,7 @@ from mtc_hw.hardware.technology import Technology, load_technology
 from mtc_hw.hardware.unit import SQUARE, UnitSize
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.model.export import from_spec
-from mtc_hw.model.in_the_loop import LoopHistory, hardware_in_the_loop
+from mtc_hw.model.in_the_loop import LoopHistory, hardware_in_the_loop, measured_readout
 from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.tasks import Split
 from mtc_hw.model.train import train
@@ -45,7 +45,8 @@ class CodesignOptions:
     mapping: MappingOptions = field(default_factory=MappingOptions)
     variation: Variation = field(default_factory=Variation)
     chips: int = 20  # that every step is judged on
-    looped: int = 8  # others, in the loop
+    looped: int = 16  # others, in the loop
+    share: float = 0.5  # of the fine-tuning's windows that run on them; the others are the model's
     seed: int = 0  # of the judged chips; those in the loop have the next
     tune: TrainOptions = FINE
     verify: VerifyOptions = field(default_factory=VerifyOptions)
@@ -106,13 +107,13 @@ class _Bench:
     def mapped(self, spec: ModelSpec) -> MappedDesign:
         return map_spec(spec, self.technology, self.cells, self.options.mapping)
 
-    def chips(self, spec: ModelSpec, design: MappedDesign, seed: int, count: int) -> Trimmed:
-        drawn = [self.options.variation.draw(design, seed, sample) for sample in range(count)]
+    def chips(self, spec: ModelSpec, design: MappedDesign, seed: int, samples: range) -> Trimmed:
+        drawn = [self.options.variation.draw(design, seed, sample) for sample in samples]
         return self.calibrate(spec, drawn, self.split)
 
     def step(self, name: str, spec: ModelSpec, began: float) -> Step:
         o, design = self.options, self.mapped(spec)
-        chips = self.chips(spec, design, o.seed, o.chips)
+        chips = self.chips(spec, design, o.seed, range(o.chips))
         scores = verify(chips, self.split, o.verify, o.seed)
         circuits = None
         if self.run is not None and o.circuits:
@@ -159,14 +160,21 @@ def _trained(bench: _Bench, options: TrainOptions, out: Path | None, progress: b
 
 
 def _tuned(bench: _Bench, last: Step, out: Path | None, progress: bool, resume: bool) -> Step:
-    """With chips of the last step's design in the loop; the model takes the effects that the cells have there."""
+    """With chips of the last step's design in the loop; the model takes the effects that the cells have there.
+
+    Trims go stale as the codes move, and a readout would learn these chips' errors: it is fitted to others, trimmed
+    for the network as it is then.
+    """
     began, o = time.monotonic(), bench.options
     spec = in_its_cells(last.spec, last.design)
     from_spec(spec)  # refuses what training cannot hold before chips are trimmed
-    looped = bench.chips(spec, last.design, o.seed + IN_THE_LOOP, o.looped)
-    chips = CompiledChips(looped.chips, threads=o.verify.threads)
+    seed, threads = o.seed + IN_THE_LOOP, o.verify.threads
+    looped = CompiledChips(bench.chips(spec, last.design, seed, range(o.looped)).chips, threads=threads)
     save = None if out is None else out / "fine-tuned-state.safetensors"
-    tuned, told = hardware_in_the_loop(spec, chips, bench.split, o.tune, progress, save, resume)
+    tuned, told = hardware_in_the_loop(spec, looped, bench.split, o.tune, progress, save, resume, o.share)
+    fresh = bench.chips(tuned, bench.mapped(tuned), seed, range(o.looped, 2 * o.looped))
+    shown = CompiledChips(fresh.chips, threads=threads)
+    tuned = dataclasses.replace(tuned, readout=measured_readout(tuned, shown, bench.split, o.tune, o.share))
     step = bench.step("fine-tuned", tuned, began)
     return dataclasses.replace(step, history=told.history, loop=told)
 

@@ -39,7 +39,7 @@ def to_json(found: Codesigned) -> dict[str, Any]:
 def _options(found: Codesigned) -> dict[str, Any]:
     o = found.options
     return {
-        **{name: getattr(o, name) for name in ("technology", "chips", "looped", "seed", "circuits")},
+        **{name: getattr(o, name) for name in ("technology", "chips", "looped", "share", "seed", "circuits")},
         "size": str(o.size),
         "variation": o.variation.to_json(),
         "mapping": dataclasses.asdict(o.mapping),

@@ -10,6 +10,7 @@ from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.cells import Cells
 from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.design import LEAK, MappedDesign, parasitic, pole_parasitic
+from mtc_hw.hardware.mismatch import spread_of
 from mtc_hw.hardware.rules import Draft, LowPass, violations
 from mtc_hw.hardware.scale import Scale
 from mtc_hw.hardware.technology import Technology
@@ -26,9 +27,11 @@ class MappingOptions:
 
     bits: int | None = 8
     trim_bits: int | None = 6  # of the trim converters, sign included; ideal ones where bits is None
-    trim_current: float = 0.4  # a trim changes a current by at most this share
-    trim_reference: float = 0.5  # a reference by at most so many unit voltages
-    trim_offset: float = 0.6  # and the constant current by at most so many unit currents
+    # What a trim changes at most: a current by a share, a reference by unit voltages, the constant current by unit
+    # currents. None: as the mismatch of the unit transistor's size asks, see `trim_reach`.
+    trim_current: float | None = None
+    trim_reference: float | None = None
+    trim_offset: float | None = None
     unit_current: float = 1e-9  # A: alpha = 1
     capacitor: float = 5e-12  # F: membrane, parasitics included; the slow filter has as much, the ultra-slow twice,
     # and a filter outside `filter_min` to `filter_max` twice, four times ... or half, a quarter ... of it
@@ -54,13 +57,11 @@ class MappingOptions:
             wrong.append(f"MappingOptions.bits is {self.bits}; use 2 to 24, or None for ideal converters")
         if self.trim_bits is not None and self.trim_bits not in range(2, TRIM_BITS + 2):
             wrong.append(f"MappingOptions.trim_bits is {self.trim_bits}; use 2 to {TRIM_BITS + 1}, or None")
-        if not 0.0 < self.trim_current < 1.0:
+        if self.trim_current is not None and not 0.0 < self.trim_current < 1.0:
             wrong.append(f"MappingOptions.trim_current is {self.trim_current}; it must be between 0 and 1")
         if self.filter_octaves not in range(41):
             wrong.append(f"MappingOptions.filter_octaves is {self.filter_octaves}; use 0 to 40")
         for name in (
-            "trim_reference",
-            "trim_offset",
             "unit_current",
             "capacitor",
             "capacitor_min",
@@ -79,6 +80,10 @@ class MappingOptions:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 wrong.append(f"MappingOptions.{name} is {value}; it must be finite and > 0")
+        for name in ("trim_reference", "trim_offset"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                wrong.append(f"MappingOptions.{name} is {value}; it must be finite and > 0, or None")
         if self.input_range is not None and not self.input_range[0] < self.input_range[1]:
             wrong.append(f"MappingOptions.input_range is {self.input_range}; the first voltage must be the lower one")
         if wrong:
@@ -115,7 +120,7 @@ def map_spec(spec: ModelSpec, technology: Technology, cells: Cells, options: Map
         input_dac=dacs["input"],
         offset_dac=dacs["offset"],
         readout_dac=dacs["readout"],
-        trim=_trim_dacs(scale, options),
+        trim=_trim_dacs(technology, cells, scale, options),
         bias_trim=np.zeros(draft.present.shape),
         reference_trim=np.zeros(codes["reference"].shape),
         input_trim=np.zeros(codes["input"].shape),
@@ -229,18 +234,29 @@ def _span(poles: LowPass, dac: Dac, cells: Cells) -> float:
     return float(poles.unit / (bias * cells.wide_ota.gain_at(bias))[0])
 
 
-def _trim_dacs(scale: Scale, options: MappingOptions) -> TrimDacs:
+def trim_reach(technology: Technology, cells: Cells) -> tuple[float, float, float]:
+    """How far trims have to reach: a share of a current, unit voltages of a reference, unit currents of a constant.
+
+    That is what the cells may be off systematically, and four standard deviations of the mismatch, or three and a
+    half where another trim can stand in.
+    """
+    spread = spread_of(technology, cells)
+    current = 0.12 + 4.0 * max(spread.alpha, spread.leak, spread.tau)
+    reference = 0.17 + 3.5 * max(spread.delta, spread.rest, spread.offset)
+    return min(current, 0.9), reference, 0.35 + 3.5 * spread.current
+
+
+def _trim_dacs(technology: Technology, cells: Cells, scale: Scale, options: MappingOptions) -> TrimDacs:
     bits = None if options.bits is None else options.trim_bits
     levels = 1.0 if bits is None else 2.0 ** (bits - 1) - 1.0
+    asked = (options.trim_current, options.trim_reference, options.trim_offset)
+    needed = trim_reach(technology, cells)
+    current, reference, offset = (own if own is not None else usual for own, usual in zip(asked, needed, strict=True))
 
     def dac(reach: float) -> Dac:
         return Dac(bits, reach / levels, signed=True)
 
-    return TrimDacs(
-        current=dac(options.trim_current),
-        reference=dac(options.trim_reference * scale.volt),
-        offset=dac(options.trim_offset * scale.amp),
-    )
+    return TrimDacs(dac(current), dac(reference * scale.volt), dac(offset * scale.amp))
 
 
 def _converters(

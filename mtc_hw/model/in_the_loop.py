@@ -21,8 +21,7 @@ from mtc_hw.model.loss import Batch, windows
 from mtc_hw.model.network import Network, Observation
 from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.tasks import Split
-from mtc_hw.model.train import Series, counted
-from mtc_hw.readout import fit_readout, rounded_readout
+from mtc_hw.model.train import Series, counted, ridge_readout
 from mtc_hw.spec import Array, ModelSpec, Readout
 from mtc_hw.spread import Spread
 
@@ -186,8 +185,7 @@ def measured_readout(
     x = found.flatten(0, 1).double().numpy()
     y = batch.targets.flatten(0, 1).double().numpy()
     here = np.isfinite(x).all(axis=1)
-    readout = fit_readout(x[here], y[here], network.timing.readout, o.ridge)
-    return readout if o.bits is None else rounded_readout(readout, x[here], y[here], o.bits, o.ridge)
+    return ridge_readout(x[here], y[here], network.timing.readout, o)
 
 
 def _gap(network: Network, measure: Measure, source: Series, o: TrainOptions) -> Gap:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mtc_hw import __version__
 from mtc_hw.errors import DataError
@@ -162,12 +163,14 @@ def final_readout(network: Network, examples: Examples, o: TrainOptions, generat
             batch = windows(examples, MANY, o.window, counted(o), generator)
             targets = batch.targets
             seen = network.observe(batch.inputs, batch.kept, Chips(chips.spread, MANY, generator))
-    x = seen.features.flatten(0, 1)
-    y = targets.reshape(len(x), -1).numpy()
-    readout = fit_readout(x.numpy(), y, network.timing.readout, o.ridge)
-    if o.bits is None:
-        return readout
-    return rounded_readout(readout, x.numpy(), y, even_grids(readout, o.bits), o.ridge)[0]
+    x = seen.features.flatten(0, 1).numpy()
+    return ridge_readout(x, targets.reshape(len(x), -1).numpy(), network.timing.readout, o)
+
+
+def ridge_readout(x: NDArray[np.floating], y: NDArray[np.floating], tau: float, o: TrainOptions) -> Readout:
+    """Of features (samples, N) onto targets (samples, outputs), rounded where the options say so."""
+    readout = fit_readout(x, y, tau, o.ridge)
+    return readout if o.bits is None else rounded_readout(readout, x, y, even_grids(readout, o.bits), o.ridge)[0]
 
 
 def emitted(network: Network, inputs: Array) -> list[Array]:

@@ -118,7 +118,7 @@ class Ledger(Generic[Row]):
 
 @contextmanager
 def open_ledger(folder: Path, read: Callable[[str], Row], kept: str = WAVEFORMS) -> Iterator[Ledger[Row]]:
-    """The ledger of a folder, made when there is none; `read` makes a row of its JSON, `kept` names the arrays' folder.
+    """The ledger of a folder, made when there is none; `read` makes a row of its JSON, `kept` is the arrays' folder.
 
     Raises DataError for a folder that cannot be written or that another process works in, for a ledger that is
     damaged, and inside the block for a full disk: what was done stays.

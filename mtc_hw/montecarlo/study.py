@@ -17,7 +17,7 @@ from mtc_hw.neuron_file import NeuronFile
 from mtc_hw.simulate import ngspice
 from mtc_hw.spec import Array
 
-FORMAT = 1  # of results: another number, and every chip runs anew
+FORMAT = 2  # of results: another number, and every chip runs anew
 Tier = Literal["ode", "cells", "behavioural", "transistor"]
 TIERS: tuple[Tier, ...] = get_args(Tier)
 COMPILED: tuple[Tier, ...] = ("ode", "cells")
@@ -59,7 +59,7 @@ class DrivenNetwork:
     test: Series
     burn_in: int  # samples that do not count
     refit: Series | None = None  # on which every chip gets a readout of its own; None: it keeps the network's
-    ridge: float = 1e-6  # of that fit
+    ridge: float = 1e-5  # of that fit, per sample
 
     def digest(self) -> str:
         refit = "" if self.refit is None else f"{self.refit.digest()} {self.ridge}"

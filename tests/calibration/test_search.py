@@ -103,8 +103,9 @@ def test_a_space_s_arrays_have_a_row_for_each_knob():
         ({"tolerance": 0.0}, "tolerance is 0; it must be finite and > 0"),
         ({"tolerance": np.array([1.0, np.nan])}, "tolerance is nan"),
         ({"tolerance": np.ones(3)}, r"tolerance has shape \(3,\), which does not fit \(1, 2\)"),
-        ({"noise": -1.0}, "noise is -1 and 0 of a quantity"),
-        ({"relative_noise": 1.0}, "noise is 0 and 1 of a quantity"),
+        ({"noise": np.array([0.0, np.nan])}, "noise is nan"),
+        ({"noise": -1.0}, "noise is -1; it must be >= 0 and < inf"),
+        ({"relative_noise": 1.0}, "relative_noise is 1; it must be >= 0 and < 1"),
         ({"names": ("a", "b")}, r"a goal of 2 quantities has a target of shape \(1, 2\)"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A study of calibrations: only what is missing runs, a dead chip is a row, and the table is the same however it went."""
+"""A study of calibrations: only what is missing runs, a dead chip is a row, the table is the same however it went."""
 
 import dataclasses
 import signal

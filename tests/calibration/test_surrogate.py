@@ -86,8 +86,20 @@ def test_one_neuron_that_never_answers_ends_early_and_the_others_go_on():
 
     found = found_by(half, space(2, 3), goal([[0.5, 0.5, -0.9]], 0.02))
     assert found.success.tolist() == [True, False, True]
-    assert found.reason[1] == "could not be measured at any of 5 codes"
-    assert found.measurements[1] == 5
+    assert found.reason[1] == "could not be measured at any of 10 codes"
+    assert found.measurements[1] == 10  # half the budget
+
+
+def test_a_space_with_fewer_codes_than_that_ends_too():
+    found = found_by(lambda codes: codes * np.nan, space(1, 1, top=1), goal([[0.5]], 0.02))
+    assert found.reason == ("could not be measured at any of 3 codes",)
+
+
+def test_a_start_that_cannot_be_measured_is_no_hindrance():
+    def island(codes):
+        return np.where(np.abs(codes[:1] - 14.0) < 6.0, codes[:1] / 31.0, np.nan)
+
+    assert found_by(island, space(1, 1), goal([[0.5]], 0.03), 30).success[0]
 
 
 def test_when_every_code_is_measured_the_search_ends():

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from test_cli import call, call_json
 
+from mtc_hw.calibration.plan import load_plan
 from mtc_hw.checkpoint import load_spec
 from mtc_hw.codesign.loop import CodesignOptions, codesign, in_its_cells
 from mtc_hw.codesign.start import load_start, quickened, series_of, with_seed
-from mtc_hw.codesign.trimming import Trimmed
+from mtc_hw.codesign.trimming import ByPlan, Trimmed
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.unit import parse_size
@@ -69,8 +70,9 @@ def test_chips_in_the_loop_are_trimmed_and_no_judged_ones(small_network, options
         return Trimmed(tuple(dataclasses.replace(each, offset_trim=each.offset_trim + 3.0) for each in chips))
 
     trimmed = codesign(small_network, split, options, calibrate, progress=False)
-    judged, looped, again = asked
-    assert judged == again and not set(judged) & set(looped)
+    judged, looped, fresh, again = map(set, asked)
+    assert judged == again
+    assert not judged & (looped | fresh) and not looped & fresh
     plain = codesign(small_network, split, options, progress=False)
     assert not np.array_equal(trimmed.steps[0].scores.raw, plain.steps[0].scores.raw)
 
@@ -130,3 +132,24 @@ def test_a_recipe_without_a_circuit_is_refused(tmp_path):
     (tmp_path / "deep.toml").write_text("layers = 2\n")
     with pytest.raises(DataError, match=r"deep\.toml has no circuit; only one layer"):
         load_start(str(tmp_path / "deep.toml"))
+
+
+def test_chips_are_trimmed_by_a_plan_with_readouts_of_their_own(found, small_network, options, split):
+    trimmed = codesign(small_network, split, options, ByPlan(load_plan("dc")), progress=False)
+    before, after = found.steps[0].scores, trimmed.steps[0].scores
+    assert (after.raw > before.raw).mean() >= 0.75
+    assert np.isfinite(after.refitted).all()
+
+
+def test_a_plan_tells_how_many_neurons_are_on_target(found, split, options, small_network):
+    design = found.steps[0].design
+    chips = [options.variation.draw(design, 3, sample) for sample in range(2)]
+    trimmed = ByPlan(load_plan("dc"))(small_network, chips, split)
+    assert (
+        [each.deviations.sample for each in trimmed.chips]
+        == [0, 1]
+        == [each.deviations.sample for each in trimmed.refitted]
+    )
+    assert not np.array_equal(trimmed.chips[0].readout_code, trimmed.refitted[0].readout_code)
+    assert np.array_equal(trimmed.chips[0].bias_trim, trimmed.refitted[0].bias_trim)
+    assert all(0.0 <= each <= 1.0 for each in trimmed.success) and len(trimmed.success) == 2

@@ -28,8 +28,7 @@ from mtc_hw.map_run import estimated, measured
 from mtc_hw.model.options import TrainOptions
 from mtc_hw.model.tasks import mackey_glass_split
 from mtc_hw.model.train import train
-from mtc_hw.neuron_file import load_neuron
-from mtc_hw.neuron_run import bare_spec
+from mtc_hw.neuron_file import bare_spec, load_neuron
 from mtc_hw.resources import folder
 from mtc_hw.sources import Source
 from mtc_hw.spec import RectifiedTanh, Synapse

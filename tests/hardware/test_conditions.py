@@ -15,8 +15,8 @@ from mtc_hw.hardware.mapping import MappingOptions, map_spec
 from mtc_hw.hardware.rules import filter_floor
 from mtc_hw.hardware.technology import load_technology
 from mtc_hw.netlist.render import own_deck
-from mtc_hw.neuron_file import load_neuron
-from mtc_hw.neuron_run import bare_spec, observe
+from mtc_hw.neuron_file import bare_spec, load_neuron
+from mtc_hw.neuron_run import observe
 from mtc_hw.simulate.waveforms import to_trace
 
 CODES = ("bias_code", "reference_code", "input_code", "offset_code", "readout_code", "capacitor", "present")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mtc_hw.analysis.spikes import burst_statistics, spike_times
-from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.observables import Curves, Request
 from mtc_hw.courses import neuron_course
 from mtc_hw.hardware.cells import DEVICES
 from mtc_hw.hardware.design import (
@@ -23,7 +24,6 @@ from mtc_hw.hardware.design import (
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.technology import load_technology
-from mtc_hw.instrument import Bench
 from mtc_hw.netlist.render import own_deck
 from mtc_hw.netlist.views import neuron_view
 from mtc_hw.neuron_file import load_neuron
@@ -165,11 +165,11 @@ def test_widths_that_move_together_leave_a_wide_ota_as_it_is(preset, pair):
 def test_a_chip_s_equations_are_its_transistors_dc_sweeps(preset, runner):
     """dV/dt and the filters' currents at the states that a burst runs through, in unit currents."""
     _, _, design = preset("bursting")
-    plan, any_course = load_plan("dc"), neuron_course(load_neuron("tonic"))
-    nodes = (-2.5, -1.0, 0.5, 2.0)
+    any_course, nodes = neuron_course(load_neuron("tonic")), (-2.5, -1.0, 0.5, 2.0)
+    request = Request(curves=Curves(outputs=nodes))
     for sample in range(2):
         chip = perturb(design, 6, sample)
-        seen = Bench(chip, "transistor", plan, runner, any_course)(chip)
+        seen = NgspiceInstrument(chip, "transistor", runner, any_course).measure(chip, request).curves
         spec = as_cells(chip)
         at = {level: (np.searchsorted(seen.voltage, level), np.searchsorted(seen.output, level)) for level in nodes}
         capacitor = load_capacitance(chip)[:, 0] / chip.scale.farad

@@ -6,13 +6,13 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2
 
 from mtc_hw.analysis.spikes import spike_times
-from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.observables import Curves, Request
 from mtc_hw.course import POINTS, Course
 from mtc_hw.hardware.cells import DEVICES
 from mtc_hw.hardware.design import BRANCH_CELL, BRANCHES, LEAK, as_spec, row_constant, row_gain, row_offset
 from mtc_hw.hardware.mismatch import device_sigmas, perturb, spread_of
 from mtc_hw.hardware.variation import Variation
-from mtc_hw.instrument import Bench
 from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import ACCURATE
 from mtc_hw.neuron_run import meant
@@ -165,10 +165,11 @@ def transfer(design, seen, branch: int, delta: float) -> tuple[float, float, flo
 
 def moved(design, chip, level, run, delta) -> np.ndarray:
     """By how much ln(gain), offset and constant, unit currents, of every OTA differ between chip and design."""
-    plan = load_plan("dc").model_copy(update={"step": 0.05, "outputs": OUTPUTS})
+    request = Request(curves=Curves(step=0.05, outputs=OUTPUTS))
     held = np.zeros((POINTS, 1))
     course = Course(held, np.stack([held] * 3), np.zeros((POINTS, 0, 1)))
-    before, after = (Bench(each, level, plan, run, course)(design) for each in (design, chip))
+    instruments = (NgspiceInstrument(each, level, run, course) for each in (design, chip))
+    before, after = (each.measure(design, request).curves for each in instruments)
     here = np.flatnonzero(design.present[:, 0])
     old, new = (np.array([transfer(design, seen, b, delta[min(b, 3)]) for b in here]).T for seen in (before, after))
     return np.array([np.log(new[0] / old[0]), new[1] - old[1], new[2] - old[2]])
@@ -260,13 +261,13 @@ def weighing(mapped, network):
 @pytest.mark.parametrize(("level", "most"), [("behavioural", 0.01), ("transistor", 0.15)])
 def test_an_input_s_and_a_synapse_s_sweep_shows_the_predicted_deviations(weighing, runner, level, most):
     """Gain and offset of both, over a few chips, against the spread that is predicted."""
-    plan = load_plan("dc").model_copy(update={"step": 0.1, "outputs": (-1.0, 0.0, 1.0)})
+    request = Request(curves=Curves(step=0.1, outputs=(-1.0, 0.0, 1.0)))
     held = np.zeros((POINTS, 1))
     course = Course(held, np.stack([held] * 3), np.zeros((POINTS, 1, 1)))
     shapes = {len(BRANCHES): weighing.input_curve, len(BRANCHES) + 1: weighing.synapse}
 
     def fitted(chip) -> np.ndarray:
-        seen = Bench(chip, level, plan, runner, course)(weighing)
+        seen = NgspiceInstrument(chip, level, runner, course).measure(weighing, request).curves
         near = np.abs(seen.voltage) < 2.5
         x = seen.voltage[near]
         found = []

@@ -8,8 +8,8 @@ from mtc_hw.errors import UnmappableError
 from mtc_hw.hardware.dac import Dac
 from mtc_hw.hardware.design import LEAK, as_spec
 from mtc_hw.hardware.design_file import load_design, save_design
-from mtc_hw.hardware.mapping import MappingOptions
-from mtc_hw.hardware.mismatch import perturb, unit_error
+from mtc_hw.hardware.mapping import MappingOptions, trim_reach
+from mtc_hw.hardware.mismatch import perturb, spread_of, unit_error
 from mtc_hw.hardware.trim import TRIM_BITS, trim_value
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.netlist.readback import with_deck
@@ -35,11 +35,11 @@ def test_a_bit_s_error_counts_where_the_bit_is_set():
 
 
 def test_trims_are_bounded_and_small(burster):
-    options = MappingOptions()
+    current, reference, offset = trim_reach(burster.technology, burster.cells)
     for dac, reach in (
-        (burster.trim.current, options.trim_current),
-        (burster.trim.reference, options.trim_reference * burster.scale.volt),
-        (burster.trim.offset, options.trim_offset * burster.scale.amp),
+        (burster.trim.current, current),
+        (burster.trim.reference, reference * burster.scale.volt),
+        (burster.trim.offset, offset * burster.scale.amp),
     ):
         assert (dac.bits, dac.signed) == (6, True)
         assert float(dac.decode(dac.nearest(np.array(9.0)))) == pytest.approx(reach)
@@ -47,6 +47,7 @@ def test_trims_are_bounded_and_small(burster):
 
 
 def test_a_trim_moves_what_its_code_says(burster):
+    current, reference, offset = trim_reach(burster.technology, burster.cells)
     up = dataclasses.replace(
         burster,
         bias_trim=np.where(burster.present, 10.0, 0.0),
@@ -56,10 +57,10 @@ def test_a_trim_moves_what_its_code_says(burster):
     before, after = as_spec(burster), as_spec(up)
     present = before.neurons.alpha > 0
     assert (after.neurons.alpha / np.where(present, before.neurons.alpha, 1.0))[present] == pytest.approx(
-        1 + 10 * 0.4 / 31, rel=0.01
+        1 + 10 * current / 31, rel=0.01
     )  # a cell's gain per bias goes a little with the bias
-    assert after.neurons.delta[present] - before.neurons.delta[present] == pytest.approx(-4 * 0.5 / 31)
-    assert after.bias - before.bias == pytest.approx(7 * 0.6 / 31)
+    assert after.neurons.delta[present] - before.neurons.delta[present] == pytest.approx(-4 * reference / 31)
+    assert after.bias - before.bias == pytest.approx(7 * offset / 31)
     assert (after.neurons.tau[1:] < before.neurons.tau[1:]).all()
 
 
@@ -102,6 +103,16 @@ def test_a_file_holds_them_too(burster, tmp_path):
     design = perturb(trimmed(burster, 1), 1, 0)
     save_design(design, tmp_path / "design.json")
     assert load_design(tmp_path / "design.json").digest == design.digest
+
+
+def test_trims_reach_as_far_as_the_mismatch_of_the_size_asks(burster, mapped, network):
+    current, reference, offset = trim_reach(burster.technology, burster.cells)
+    spread = spread_of(burster.technology, burster.cells)
+    assert current > 4.0 * spread.alpha and reference > 3.5 * spread.rest and offset > 3.5 * spread.current
+    asked = mapped(network, bits=8, trim_bits=4, trim_current=0.2, trim_reference=0.3, trim_offset=0.1)
+    assert asked.trim.current.lsb == pytest.approx(0.2 / 7)
+    assert asked.trim.reference.lsb == pytest.approx(0.3 * asked.scale.volt / 7)
+    assert asked.trim.offset.lsb == pytest.approx(0.1 * asked.scale.amp / 7)
 
 
 def test_wrong_options_are_named():

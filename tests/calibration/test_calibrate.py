@@ -5,16 +5,16 @@ import json
 
 import numpy as np
 import pytest
-
-from mtc_hw.analysis.spikes import burst_statistics, spike_times
 from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, load_record, save_record, with_readout
 from mtc_hw.calibration_plan import FieldTrim, Plan, Trims, load_plan
+from mtc_hw.instrument import Bench, Observables
+
+from mtc_hw.analysis.spikes import burst_statistics, spike_times
 from mtc_hw.course import POINTS, Course
 from mtc_hw.courses import network_course, neuron_course
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
-from mtc_hw.instrument import Bench, Observables
 from mtc_hw.netlist.render import neuron_deck
 from mtc_hw.netlist.solver import TRANSISTOR
 from mtc_hw.simulate.network import run_networks
