@@ -1,15 +1,18 @@
-"""Calibration: a chip's codes from its own sweeps, at either level; records that keep them."""
+"""Calibration: a chip's trims from its own measurements, at either level; what cannot be measured is marked."""
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
-from mtc_hw.calibrate import CalibrationRecord, apply, calibrate, load_record, save_record, with_readout
-from mtc_hw.calibration_plan import FieldTrim, Plan, Trims, load_plan
-from mtc_hw.instrument import Bench, Observables
+from faulty_instrument import Faulty
 
 from mtc_hw.analysis.spikes import burst_statistics, spike_times
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.observables import Curves
+from mtc_hw.calibration.plan import CheckStep, Plan, load_plan
+from mtc_hw.calibration.purpose import Purpose
+from mtc_hw.calibration.result import TRIMS, Result, apply
 from mtc_hw.course import POINTS, Course
 from mtc_hw.courses import network_course, neuron_course
 from mtc_hw.errors import DataError
@@ -20,16 +23,10 @@ from mtc_hw.netlist.solver import TRANSISTOR
 from mtc_hw.simulate.network import run_networks
 from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.waveforms import to_trace
-from mtc_hw.spec import ModelSpec, Neurons, Readout, RectifiedTanh
+from mtc_hw.spec import ModelSpec, Neurons, RectifiedTanh
 
-DC = load_plan("dc")
-HANDS_OFF = Plan(
-    name="none",
-    rounds=1,
-    elements=Trims(bias=False, reference=False),
-    linear=Trims(bias=False, reference=False),
-    field=FieldTrim(rounds=0),
-)
+DC = load_plan("dc").with_refit(0).model_copy(update={"measurements": 48})  # two inputs and two outputs take 48
+HANDS_OFF = Plan(name="none", steps=(CheckStep(method="check", curves=Curves(outputs=(-2.5, 0.0, 2.5))),))
 
 
 def standing(design) -> Course:
@@ -38,21 +35,21 @@ def standing(design) -> Course:
     return Course(held, np.stack([held] * 3), np.zeros((POINTS, design.input_code.shape[1], design.count)))
 
 
-def calibrated(design, spec, chip, level, plan, runner, course) -> CalibrationRecord:
-    return calibrate(design, spec, Bench(chip, level, plan, runner, course), plan, course)
+def calibrated(design, spec, chip, level, plan, runner, course) -> Result:
+    return calibrate(design, Purpose(spec, course), NgspiceInstrument(chip, level, runner, course), plan)
 
 
 @pytest.fixture(scope="module")
 def trimmed(preset, runner):
-    """A preset calibrated on its own nominal transistors: file, spec, design, residual before, record."""
+    """A preset calibrated on its own nominal transistors: file, spec, design, residual before, result."""
 
     def build(name: str, bits: int | None = None):
         file, spec, design = preset(name, bits=bits)
         course = neuron_course(file)
-        before, record = (
+        before, result = (
             calibrated(design, spec, design, "transistor", plan, runner, course) for plan in (HANDS_OFF, DC)
         )
-        return file, spec, design, before.residual[0], record
+        return file, spec, design, before.residual[0], result
 
     return build
 
@@ -71,17 +68,17 @@ def reference(spec, file, duration: float) -> np.ndarray:
 @pytest.mark.parametrize("bits", [None, 8])
 @pytest.mark.parametrize("name", ["tonic", "bursting"])
 def test_trimming_nominal_transistors_takes_the_current_s_error_away(trimmed, name, bits):
-    *_, before, record = trimmed(name, bits)
-    assert record.calibrated.all()
+    *_, before, result = trimmed(name, bits)
+    assert result.succeeded
     # What is left is mostly the leak's: the presets' is straight, the wide OTA's is not.
-    assert record.residual[0] < before / 2.5
-    assert record.residual[0] < 0.025
+    assert result.residual[0] < before / 2.5
+    assert result.residual[0] < 0.025
 
 
 def test_trimmed_tonic_transistors_keep_the_model_s_interval(trimmed, runner):
-    file, spec, design, _, record = trimmed("tonic")
+    file, spec, design, _, result = trimmed("tonic")
     got, expected = (np.diff(s) for s in (
-        spikes_of(apply(record, design), file, 800.0, runner),
+        spikes_of(apply(result, design), file, 800.0, runner),
         reference(spec, file, 800.0),
     ))  # fmt: skip
     assert len(expected) > 8
@@ -90,10 +87,15 @@ def test_trimmed_tonic_transistors_keep_the_model_s_interval(trimmed, runner):
 
 @pytest.mark.slow
 def test_trimmed_bursting_transistors_keep_the_model_s_bursts(trimmed, runner):
-    file, spec, design, _, record = trimmed("bursting")
-    got = burst_statistics(spikes_of(apply(record, design), file, 6000.0, runner))
-    expected = burst_statistics(reference(spec, file, 6000.0))
-    assert got.intra_interval == pytest.approx(expected.intra_interval, rel=0.08)
+    file, spec, design, _, result = trimmed("bursting")
+    spikes = spikes_of(apply(result, design), file, 6000.0, runner), reference(spec, file, 6000.0)
+    got, expected = map(burst_statistics, spikes)
+    # Not the mean: a burst's last interval ends beside a saddle-node; a hundredth of I_u makes it half as long again.
+    inside = [
+        np.median(np.diff(each)[np.diff(each) <= found.gap])
+        for each, found in zip(spikes, (got, expected), strict=True)
+    ]
+    assert inside[0] == pytest.approx(inside[1], rel=0.05)
     assert len(expected.sizes) > 3
     # The first burst is the start's, the last the run's end.
     assert np.median(got.sizes[1:-1]) == pytest.approx(np.median(expected.sizes[1:-1]), abs=2.0)
@@ -112,8 +114,8 @@ def test_a_mismatched_chip_comes_close_to_the_model(mapped, curved, runner, leve
 def test_without_a_knob_nothing_moves(preset, runner):
     _, spec, design = preset("tonic", bits=8)
     chip = perturb(design, 7, 0)
-    record = calibrated(design, spec, chip, "transistor", HANDS_OFF, runner, standing(design))
-    assert apply(record, design).digest == design.digest
+    result = calibrated(design, spec, chip, "transistor", HANDS_OFF, runner, standing(design))
+    assert apply(result, design).digest == design.digest
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +143,8 @@ def test_calibration_on_the_behavioural_level_brings_the_meaning_back(mapped, cu
     """With the cells' own curves the sweep's equations are the model's: trimming must find the model again."""
     spec, course = curved
     chip = perturb(mapped(spec), seed=3, sample=0)
-    record = calibrated(chip, spec, chip, "behavioural", DC, runner, course)
-    meant, was = as_spec(apply(record, chip)).neurons, as_spec(chip).neurons
+    result = calibrated(chip, spec, chip, "behavioural", DC, runner, course)
+    meant, was = as_spec(apply(result, chip)).neurons, as_spec(chip).neurons
 
     def error(neurons: Neurons) -> float:
         names = ("alpha", "leak", "rest")
@@ -171,84 +173,98 @@ def test_a_calibrated_chip_s_network_predicts_nearer_to_the_model(mapped, networ
     spec = dataclasses.replace(network, synapse=RectifiedTanh(0.1), input_curve=curve)
     design = mapped(spec, bits=10)
     chip, course = perturb(design, 3, 1), network_course(spec, wave)
-    record = calibrated(design, spec, chip, level, DC, runner, course)
-    assert record.calibrated.all()
+    result = calibrated(design, spec, chip, level, DC, runner, course)
+    assert result.succeeded
     ideal = run_networks([mapped(spec)], "behavioural", wave, runner)[0].prediction
-    raw, after = (r.prediction for r in run_networks([chip, apply(record, chip)], level, wave, runner))
+    raw, after = (r.prediction for r in run_networks([chip, apply(result, chip)], level, wave, runner))
     errors = [np.sqrt(np.mean((each - ideal)[100:] ** 2)) for each in (raw, after)]
     assert errors[1] < 0.2 * errors[0] and errors[1] < 0.02
 
 
-class Instrument:
-    """Measures a chip, and loses neuron 0 on the calls named."""
+class Losing(Faulty):
+    """Loses neuron 0 on the calls named."""
 
     def __init__(self, chip, runner, lost: set[int]) -> None:
-        self.measure, self.lost, self.calls = Bench(chip, "behavioural", DC, runner, standing(chip)), lost, 0
+        super().__init__(NgspiceInstrument(chip, "behavioural", runner, standing(chip)))
+        self.on = lost
 
-    def __call__(self, codes) -> Observables:
-        seen, self.calls = self.measure(codes), self.calls + 1
-        if self.calls - 1 not in self.lost:
-            return seen
-        current = seen.current.copy()
-        current[..., 0] = np.nan
-        return dataclasses.replace(seen, current=current)
+    def measure(self, codes, request):
+        self.lost = [0] if self.calls in self.on else []
+        return super().measure(codes, request)
 
 
-@pytest.mark.parametrize("lost", [{0, 1, 2, 3}, {0}])
+def lossy(mapped, network, runner, lost):
+    """A design and what a calibration finds whose instrument loses neuron 0 on these calls."""
+    design = mapped(network, bits=8)
+    instrument = Losing(perturb(design, 1, 0), runner, lost)
+    result = calibrate(design, Purpose(network, standing(design)), instrument, DC)
+    assert instrument.calls == 5  # three looks, the readout before and after its trim
+    return design, result
+
+
+@pytest.mark.parametrize("lost", [{0, 1, 2}, {0}])
 def test_a_neuron_that_cannot_be_measured_keeps_its_codes(mapped, network, runner, lost):
-    design = mapped(network, bits=8)
-    instrument = Instrument(perturb(design, 1, 0), runner, lost)
-    record = calibrate(design, network, instrument, DC, standing(design))
-    assert instrument.calls == 4
-    assert record.calibrated.tolist() == [0.0, 1.0, 1.0, 1.0]
+    design, result = lossy(mapped, network, runner, lost)
+    assert result.success[0] == np.False_ and "not measured" in result.reason[0]
+    assert result.reason[1:] == ("",) * 3 and result.success[1:].all()
+    codes = apply(result, design)
     for name in ("bias_trim", "reference_trim", "readout_code"):
-        assert np.array_equal(getattr(record, name)[:, 0], getattr(design, name)[:, 0])
-        assert not np.array_equal(getattr(record, name)[:, 1:], getattr(design, name)[:, 1:])
-    assert record.offset_trim[0] == 0.0
-    assert np.array_equal(record.input_trim[0], design.input_trim[0])
-    assert np.isnan(record.residual[0]) and np.isfinite(record.residual[1:]).all()
+        assert np.array_equal(getattr(codes, name)[:, 0], getattr(design, name)[:, 0])
+        assert (getattr(codes, name) != getattr(design, name))[:, 1:].any(axis=0).all()
+    assert result.offset_trim[0] == 0.0 and not result.input_trim[0].any()
+    assert np.isnan(result.residual).tolist() == [True, False, False, False]
 
 
-@pytest.mark.parametrize("lost", [{1}, {2}, {3}])
+@pytest.mark.parametrize("lost", [{1}, {2}])
 def test_a_neuron_lost_on_the_way_is_marked(mapped, network, runner, lost):
+    _, result = lossy(mapped, network, runner, lost)
+    assert result.success.tolist() == [False, True, True, True]
+    assert "not measured" in result.reason[0]
+
+
+@pytest.mark.parametrize("row", [0, 4, 6])
+def test_a_neuron_with_a_dead_transconductor_is_marked_and_the_others_are_not(mapped, network, runner, row):
     design = mapped(network, bits=8)
-    record = calibrate(design, network, Instrument(perturb(design, 1, 0), runner, lost), DC, standing(design))
-    assert record.calibrated.tolist() == [0.0, 1.0, 1.0, 1.0]
-
-
-@pytest.fixture(scope="module")
-def single(network):
-    """One neuron with two inputs and two outputs."""
-    readout = dataclasses.replace(network.readout, weights=network.readout.weights[:, :1])
-    return dataclasses.replace(
-        network, neurons=network.neurons.take(0), weights=network.weights[:1], bias=network.bias[:1], readout=readout
+    instrument = Faulty(
+        NgspiceInstrument(perturb(design, 1, 0), "behavioural", runner, standing(design)), dead=[(row, 1)]
     )
+    result = calibrate(design, Purpose(network, standing(design)), instrument, DC)
+    assert result.success.tolist() == [True, False, True, True]
+    assert result.reason[1].startswith(f"{design.rows[row][0]}: no current")
+    assert not any(getattr(result, name).take(1, axis).any() for name, axis in zip(TRIMS, (1, 1, 0, 0), strict=True))
 
 
-def test_a_readout_that_cannot_be_measured_keeps_its_codes(mapped, single, runner):
-    design = mapped(single, bits=8)
-    measure = Bench(design, "transistor", HANDS_OFF, runner, standing(design))
+def test_an_instrument_that_raises_ends_nothing_and_is_told(mapped, network, runner):
+    design = mapped(network, bits=8)
 
-    def blind(codes) -> Observables:
-        seen = measure(codes)
-        return dataclasses.replace(seen, answer=np.full_like(seen.answer, np.nan))
+    class Broken:
+        identity = "broken"
 
-    seen, unseen = (calibrate(design, single, m, HANDS_OFF, standing(design)) for m in (measure, blind))
-    assert np.array_equal(unseen.pole_code, design.pole_code)
-    assert np.array_equal(unseen.readout_offset, design.readout_offset)
-    assert not np.array_equal(seen.pole_code, design.pole_code)
-    assert (seen.readout_offset != design.readout_offset).all()
+        def measure(self, codes, request):
+            raise ConnectionError("the line is dead")
+
+    result = calibrate(design, Purpose(network, standing(design)), Broken(), DC)
+    assert not result.success.any() and result.reason[0].startswith("the instrument failed: ConnectionError")
+    assert apply(result, design).digest == design.digest
 
 
-@pytest.mark.parametrize("bits", [None, 10])
-def test_a_trimmed_transistor_readout_answers_what_it_is_asked(mapped, single, runner, bits):
-    design = mapped(single, bits=bits)
-    measure = Bench(design, "transistor", HANDS_OFF, runner, standing(design))
-    record = calibrate(design, single, measure, HANDS_OFF, standing(design))
-    seen = measure(apply(record, design))
-    gain, zero = np.polyfit(seen.prediction, seen.answer.T, 1)
-    assert gain == pytest.approx(np.ones(2), abs=0.01)
-    assert record.readout_offset + zero == pytest.approx(single.readout.offset, abs=0.005)
+def test_a_plan_that_takes_more_than_it_allows_is_refused(mapped, network, runner):
+    design = mapped(network, bits=8)
+    plan = DC.model_copy(update={"measurements": 47})
+    with pytest.raises(DataError, match=r"^plan dc takes 48 measurements of neuron 1 and allows 47; look at fewer"):
+        calibrated(design, network, design, "behavioural", plan, runner, standing(design))
+
+
+def test_the_history_tells_every_look(mapped, network, runner):
+    design = mapped(network, bits=8)
+    chip = perturb(design, 1, 0)
+    result = calibrated(design, network, chip, "behavioural", DC, runner, standing(design))
+    assert [each.step for each in result.history] == ["1 curves", "2 curves", "3 check"]
+    assert not any(getattr(result.history[0], name).any() for name in TRIMS)
+    for name in TRIMS:
+        assert np.array_equal(getattr(result.history[2], name), getattr(result, name)), name
+    errors = np.array([each.observed[0] for each in result.history])
+    assert (errors[1] < errors[0]).all() and np.array_equal(errors[2], result.residual)
 
 
 @pytest.mark.parametrize("level", ["behavioural", "transistor"])
@@ -258,85 +274,6 @@ def test_an_element_too_weak_for_a_code_stays_off(mapped, runner, level):
     spec = ModelSpec(neurons, np.zeros((1, 0)), np.zeros(1))
     design = mapped(spec, bits=8)
     assert design.present[2, 0] and design.bias_code[2, 0] == 0.0
-    record = calibrated(design, spec, design, level, DC, runner, standing(design))
-    assert record.bias_trim[2, 0] == 0.0
-    assert np.isfinite(record.bias_trim).all() and np.isfinite(record.reference_trim).all()
-
-
-@pytest.fixture
-def record(mapped, network, runner):
-    design = mapped(network, bits=8)
-    return calibrated(design, network, design, "behavioural", HANDS_OFF, runner, standing(design))
-
-
-def test_a_refitted_readout_is_in_the_record_s_codes(mapped, network, runner):
-    """What a trim found out of each synapse stays: the new weights are the old ones' codes, scaled."""
-    spec = dataclasses.replace(network, synapse=RectifiedTanh(0.1))
-    design = mapped(spec, bits=12)
-    chip = perturb(design, 3, 0)
-    record = calibrated(design, spec, chip, "behavioural", DC, runner, standing(design))
-    trimmed = as_spec(apply(record, chip)).readout
-    weights = spec.readout.weights * np.array([[-0.5], [2.0]])
-    refitted = Readout(weights, np.array([0.7, -0.4]), spec.readout.tau)
-    meant = as_spec(apply(with_readout(record, design, refitted), chip)).readout
-    assert meant.weights / weights == pytest.approx(trimmed.weights / spec.readout.weights, rel=0.02)
-    moved = record.readout_offset - design.readout_offset
-    assert meant.offset == pytest.approx(refitted.offset + moved, abs=0.005)
-
-
-def test_a_record_comes_back_bit_for_bit(record, tmp_path):
-    save_record(record, tmp_path / "deep" / "record.json")
-    loaded = load_record(tmp_path / "deep" / "record.json")
-    for each in dataclasses.fields(record):
-        one, other = getattr(record, each.name), getattr(loaded, each.name)
-        same = (
-            np.array_equal(one, other) and one.shape == other.shape if isinstance(one, np.ndarray) else one == other
-        )
-        assert same, each.name
-
-
-def test_a_record_of_bare_neurons_comes_back_with_its_empty_arrays(preset, runner, tmp_path):
-    _, spec, design = preset("tonic")
-    record = calibrated(design, spec, design, "behavioural", HANDS_OFF, runner, standing(design))
-    save_record(record, tmp_path / "record.json")
-    assert apply(load_record(tmp_path / "record.json"), design).digest == design.digest
-
-
-def test_a_record_fits_every_chip_of_its_design(mapped, network, record):
-    chip = perturb(mapped(network, bits=8), 9, 4)
-    assert apply(record, chip).deviations is chip.deviations
-
-
-def test_a_record_of_another_design_is_refused(mapped, network, record):
-    with pytest.raises(
-        DataError, match=r"^this calibration is of design [0-9a-f]{16}, not of [0-9a-f]{16}; calibrate"
-    ):
-        apply(record, mapped(network, bits=9))
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (lambda d: d | {"version": 7}, "holds mtc_hw calibration 7, expected mtc_hw calibration 3; calibrate again"),
-        (
-            lambda d: d | {"format": "mtc_hw design"},
-            "holds mtc_hw design 3, expected mtc_hw calibration 3; calibrate again",
-        ),
-        (lambda d: {}, "holds no mtc_hw calibration: 'format'; calibrate again"),
-        (lambda d: [], "holds no mtc_hw calibration: list indices .*; calibrate again"),
-        (lambda d: d | {"value": {}}, "holds no mtc_hw calibration: 'plan'; calibrate again"),
-    ],
-)
-def test_what_holds_no_calibration_is_refused(record, tmp_path, change, text):
-    path = tmp_path / "record.json"
-    save_record(record, path)
-    path.write_text(json.dumps(change(json.loads(path.read_text()))))
-    with pytest.raises(DataError, match=rf"^\S+record\.json {text}$"):
-        load_record(path)
-
-
-def test_a_missing_record_is_refused(tmp_path):
-    with pytest.raises(
-        DataError, match=r"^\S+gone\.json holds no mtc_hw calibration: \[Errno 2\] .*; calibrate again$"
-    ):
-        load_record(tmp_path / "gone.json")
+    result = calibrated(design, spec, design, level, DC, runner, standing(design))
+    assert result.bias_trim[2, 0] == 0.0
+    assert np.isfinite(result.bias_trim).all() and np.isfinite(result.reference_trim).all()

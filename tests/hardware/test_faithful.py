@@ -223,7 +223,7 @@ def check(technology, runner):
     assert circuit[:2] == pytest.approx(cells[:2], rel=0.02)
     assert circuit[2] == pytest.approx(cells[2], rel=0.06)
     assert circuit[3] == pytest.approx(cells[3], abs=1.0)
-    # Not the mean: a burst's last interval ends beside a saddle-node, and a hundredth of I_u makes it half as long again.
+    # Not the mean: a burst's last interval ends beside a saddle-node, and hangs on hundredths of I_u.
     assert circuit[1] == pytest.approx(ideal[1], rel=0.05)
     assert circuit[2] == pytest.approx(ideal[2], rel=0.15)
     assert circuit[3] == pytest.approx(ideal[3], abs=2.0)
