@@ -40,7 +40,8 @@ def pareto(
         list[str] | None,
         typer.Option(
             help="r2>=0.97, r2_refitted>=0.98 or yield>=0.9, by the interval's lower end; once for each, the first "
-            "one for the front. When not given r2>=0.95 of a network and yield>=0.8 of a neuron."
+            "for the front. Of chips without calibration nominal_yield>=0.9 and so on. Else r2>=0.95 of a network, "
+            "yield>=0.8 of a neuron."
         ),
     ] = None,
     least: Annotated[Literal["area", "power"], typer.Option(help="What the chosen point has least of.")] = "area",

@@ -17,8 +17,11 @@ from mtc_hw.spec import Array
 CONFIDENCE = 0.95
 Cost = Literal["area", "power"]
 COSTS: tuple[Cost, ...] = ("area", "power")
-QUALITIES = ("r2", "r2_refitted", "yield")
-"""Median R2 of the chips with the trained readout and with a refitted one, and the share of good chips."""
+QUALITIES = ("r2", "r2_refitted", "yield", "nominal_r2", "nominal_r2_refitted", "nominal_yield")
+"""Median R2 of the chips with the trained readout and with a refitted one, and the share of good chips.
+
+First of calibrated chips, then of the same with the codes of the one without mismatch.
+"""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,9 @@ NAMES = {
     "r2": "median R² of the chips,\ntrained readout",
     "r2_refitted": "median R² of the chips,\nrefitted readout",
     "yield": "yield, good chips of all",
+    "nominal_r2": "median R² of uncalibrated chips,\ntrained readout",
+    "nominal_r2_refitted": "median R² of uncalibrated chips,\nrefitted readout",
+    "nominal_yield": "yield without calibration",
 }
 COLUMNS = 4  # panels of a row
 SPLIT = ("bits", "trim_bits")
@@ -115,7 +118,7 @@ def _place(quality: str, points: Sequence[Point], end: str) -> Array:
     figures = [each.figure(quality) for each in points]
     told = [each.value if getattr(each, end) is None else getattr(each, end) for each in figures]
     values = np.array(told, dtype=np.float64)
-    return np.maximum(values, 0.0) if quality == "yield" else nines(np.maximum(values, WORST))
+    return np.maximum(values, 0.0) if quality.endswith("yield") else nines(np.maximum(values, WORST))
 
 
 def _main(axes: Axes, found: Swept, shown: _Shown) -> None:
@@ -164,10 +167,9 @@ def _stairs(axes: Axes, shown: _Shown) -> None:
 
 
 def _required(axes: Axes, found: Swept) -> None:
-    for each in found.requirements:
-        if each.name == found.quality:
-            least = each.least if found.quality == "yield" else float(nines(each.least))
-            axes.axhline(least, color=WANTED, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1, label="required")
+    least = found.requirements[0].least
+    place = least if found.quality.endswith("yield") else float(nines(least))
+    axes.axhline(place, color=WANTED, linewidth=1.1, linestyle=(0, (4, 2)), zorder=1, label="required")
 
 
 def _star(axes: Axes, shown: _Shown, which: NDArray[np.bool_], label: str | None = None) -> None:
@@ -204,14 +206,14 @@ def _axes(axes: Axes, found: Swept, shown: _Shown) -> None:
     axes.set_xlim(low / beyond, high * beyond)
     _spaced(axes.xaxis, shown.area)
     axes.grid(axis="y", color=FAINT)
-    if found.quality == "yield":
-        least = min([float(shown.low.min()), *(each.least for each in found.requirements if each.name == "yield")])
+    if found.quality.endswith("yield"):
+        least = min(float(shown.low.min()), found.requirements[0].least)
         axes.set_ylim(max(np.floor(10.0 * least) / 10.0, 0.0) - 0.02, 1.04)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         return
     heights = np.concatenate([shown.low, shown.high, shown.height])
-    wanted = [float(nines(each.least)) for each in found.requirements if each.name == found.quality]
-    low, high = min([float(heights.min()), *wanted]), max([float(heights.max()), *wanted])
+    wanted = float(nines(found.requirements[0].least))
+    low, high = min(float(heights.min()), wanted), max(float(heights.max()), wanted)
     margin = 0.06 * max(high - low, 0.3)
     axes.set_ylim(low - margin, high + margin)
     inside = [each for each in TICKS if low - margin <= float(nines(each)) <= high + margin]

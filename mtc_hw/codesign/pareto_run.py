@@ -1,5 +1,6 @@
 """Maps a model in every way of a grid, and calibrates and judges virtual chips of each."""
 
+import dataclasses
 import hashlib
 import os
 import time
@@ -12,10 +13,12 @@ from rich.console import Console
 from mtc_hw import __version__
 from mtc_hw.analysis.datasheet import Datasheet, check, datasheet
 from mtc_hw.analysis.spikes import burst_statistics, interval_statistics
+from mtc_hw.calibration.chip_row import State
 from mtc_hw.calibration.judged import judged
 from mtc_hw.calibration.plan import Plan
 from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.calibration.study_run import Finished, run_study
+from mtc_hw.calibration_run import with_nominal_codes
 from mtc_hw.characterise import cells_for, load_cells, save_cells
 from mtc_hw.codesign.pareto import Choice, Cost, Grid, Point, Requirement, Setting, choose, front, median, share
 from mtc_hw.errors import DataError, UnmappableError
@@ -36,6 +39,9 @@ from mtc_hw.neuron_run import observe
 from mtc_hw.simulate.ode import integrate
 from mtc_hw.simulate.pool import Workers
 from mtc_hw.sources import Source
+
+BEFORE: tuple[State, ...] = ("before", "before_refit")
+AFTER: tuple[State, ...] = ("after", "after_refit")
 
 POINTS, CELLS = "points", "cells"
 """Folders of the chips of each point, and of cells that were measured for the sweep."""
@@ -101,9 +107,9 @@ def sweep(source: Source, options: ParetoOptions, out: Path, shown: bool = False
         raise DataError("a design that is mapped already has one setting; give its network, preset or neuron file")
     requirements = options.requirements or (usual_requirement(source),)
     network = source.neuron is None
-    if not network and (wrong := [str(each) for each in requirements if each.name != "yield"]):
+    if not network and (wrong := [str(each) for each in requirements if not each.name.endswith("yield")]):
         raise DataError(f"{', '.join(wrong)}: a neuron has no R2; require its yield, such as yield>=0.8")
-    if options.plan.refit is None and any(each.name == "r2_refitted" for each in requirements):
+    if options.plan.refit is None and any(each.name.endswith("r2_refitted") for each in requirements):
         raise DataError(f"plan {options.plan.name} refits no readout, so there is no r2_refitted; require r2")
     sheet = options.sheet or usual_sheet(source, options)
     check(sheet, SCHEMA)
@@ -162,9 +168,11 @@ def _points(
         chips = ChipsOptions(tier=options.tier, seed=options.seed, duration=options.duration)
         subject = subject_of(source, design, chips)
         drawn = Study(subject, design, one_place(design), options.tier, Variation(), options.seed)
-        study = CalibrationStudy(drawn, design, purpose, options.plan)
+        whole = CalibrationStudy(drawn, design, purpose, options.plan)
         engine = EngineOptions(options.chips, workers=options.workers, shown=not console.quiet)
-        done = run_study(study, engine, out / POINTS / study.key[:16], sheet)
+        folder = out / POINTS / whole.key[:16]
+        study, _ = with_nominal_codes(whole, dataclasses.replace(engine, shown=False), folder)
+        done = run_study(study, engine, folder, sheet)
         yield _judged(setting, study, done, sheet), done.calibrated
 
 
@@ -188,14 +196,14 @@ def costs_of(design: MappedDesign) -> dict[str, float]:
 
 
 def _judged(setting: Setting, study: CalibrationStudy, done: Finished, sheet: Datasheet) -> Point:
-    found = judged(done.rows, sheet)
-    last = list(found.tables)[-1]
-    verdict = found.yields[last]
-    quality = {"yield": share(verdict.good, verdict.total)}
-    if isinstance(study.chips.subject, DrivenNetwork):
-        quality |= {"r2": median(found.values("after", "r2"))}
-        if study.refits:
-            quality |= {"r2_refitted": median(found.values("after_refit", "r2"))}
+    found, quality = judged(done.rows, sheet), {}
+    for prefix, states in (("", AFTER), ("nominal_", BEFORE)):
+        measured = [state for state in states if state in found.yields]
+        verdict = found.yields[measured[-1]]
+        quality[f"{prefix}yield"] = share(verdict.good, verdict.total)
+        if isinstance(study.chips.subject, DrivenNetwork):
+            for name, state in zip(("r2", "r2_refitted"), measured, strict=False):
+                quality[prefix + name] = median(found.values(state, "r2"))
     return Point(
         setting,
         costs=costs_of(study.design),

@@ -181,5 +181,5 @@ def test_a_requirement_is_read(text):
 
 @pytest.mark.parametrize("text", ["", "r2", "r2>0.9", "r3>=0.9", "r2>=one", "r2>=1.5", "r2>=nan", "yield>=--1"])
 def test_what_is_no_requirement_is_refused(text):
-    with pytest.raises(DataError, match=r"^requirement is '.*'; give one of r2, r2_refitted, yield, >= and a number"):
+    with pytest.raises(DataError, match=r"^requirement is '.*'; give one of r2, r2_refitted, yield, nominal_r2, "):
         parse_requirement(text)

@@ -45,6 +45,10 @@ def test_a_point_that_cannot_be_mapped_has_the_mappers_reason(found):
     assert found.chips == 2
 
 
+def test_each_point_tells_chips_with_their_own_codes_and_with_the_nominal_ones(found):
+    assert set(found.points[1].quality) == {"yield", "nominal_yield"}
+
+
 def test_costs_are_those_of_the_whole_design_with_its_converters(found):
     costs = found.points[1].costs
     assert costs["area"] == pytest.approx(
