@@ -27,7 +27,7 @@ from mtc_hw.sources import Source, load_source
 
 DURATION = {"tonic": 2000.0, "near_threshold": 2500.0, "bursting": 8000.0}  # tau_m: 30 spikes or more, four bursts
 NEAR = -0.8  # I_u
-SHOWN = {"bursting": "isi_in_bursts", "tonic": "isi_mean", "near_threshold": "isi_mean"}
+SHOWN = {"bursting": "intra_interval", "tonic": "isi_mean", "near_threshold": "isi_mean"}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Does co-design beat calibration alone? The same chips, calibrated alike, carry three networks of one size.
 
-Run: python benchmarks/codesign.py [--chips 100] [--size 2] [--iterations 800] [--tune 120] [--out FOLDER] [--quick]
+Run: python benchmarks/codesign.py [--chips 100] [--size 2] [--iterations 800] [--tune 250] [--out FOLDER] [--quick]
 
-"ideal" is trained in ideal mathematics, "measured" in the measured curves of the cells. Both go on for `--tune`
-iterations at a small rate; so does "co-designed" from where "measured" was, but with calibrated chips in the loop.
+"ideal" is trained in ideal mathematics, "measured" in the measured curves of the cells, its last `--tune` iterations
+on chips with the recipe's spread; those of "co-designed" have calibrated chips in the loop beside these.
 All have as many neurons, the same transistors, capacitors and converters; where a network's area is larger than that
 of "ideal", its capacitors shrink. Every chip is trimmed by the same plan towards its own network and judged on the
 `cells` tier, with the trained readout and with one refitted to it. What is finished stays in the folder, and another
@@ -16,12 +16,12 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mtc_hw import __version__
-from mtc_hw.calibration.plan import load_plan
+from mtc_hw.calibration.plan import Plan, RefitStep, load_plan
 from mtc_hw.characterise import cells_for
 from mtc_hw.checkpoint import load_spec, load_training, save_spec
 from mtc_hw.codesign.loop import FINE, CodesignOptions, codesign
@@ -45,6 +45,7 @@ from mtc_hw.spread import Spread
 
 NAMES = ("ideal", "measured", "co-designed")
 PAIRS = (("ideal", "measured"), ("measured", "co-designed"), ("ideal", "co-designed"))
+Curves = Literal["circuit", "linear", "cells"]
 FIGURES = ("area", "transistor area", "capacitor area", "converter area", "power")
 LARGER = 1.001  # area from which on capacitors shrink
 
@@ -70,19 +71,19 @@ class Contest:
         save_spec(spec, path, told | {"seconds": time.perf_counter() - began})
         return spec
 
-    def _options(self, curves: str) -> tuple[TrainOptions, TrainOptions]:
+    def _options(self, curves: Curves) -> tuple[TrainOptions, TrainOptions]:
         """Of a training, and of its last iterations."""
         g = self.given
         own: dict[str, Any] = {name: getattr(g, name) for name in ("hidden", "seed", "batch", "window", "burn_in")}
-        own["curves"] = curves
-        if curves == "linear":
-            own |= {"chips": "nominal", "spread": Spread()}
-        whole = dataclasses.replace(load_recipe("circuit"), iterations=g.iterations, **own)
-        rate, warm_up = FINE.learning_rate, FINE.warm_up
-        return whole, dataclasses.replace(whole, iterations=g.tune, learning_rate=rate, warm_up=warm_up)
+        recipe = dataclasses.replace(load_recipe("circuit"), curves=curves, **own)
+        whole = dataclasses.replace(recipe, iterations=g.iterations, chips="nominal", spread=Spread())
+        last = dataclasses.replace(
+            recipe if curves == "cells" else whole, iterations=g.tune, learning_rate=g.rate, warm_up=FINE.warm_up
+        )
+        return whole, last
 
     def _first(self, name: str) -> Trained:
-        curves = "linear" if name == "ideal" else "cells"
+        curves: Curves = "linear" if name == "ideal" else "cells"
         cells = None
         if name != "ideal":
             cells = typical_effects(self.technology, self.cells, self.given.hidden, MappingOptions())
@@ -123,6 +124,7 @@ class Contest:
         """Of every chip, block by block from the folder where they are there."""
         path = self.given.out / f"{name}-chips.json"
         key = {"design": design.digest, "network": spec.digest(), "judged": dataclasses.asdict(self.judged)}
+        key["plan"] = self.trim.plan.digest()
         had = json.loads(path.read_text()) if path.exists() else {}
         rows: list[list[float]] = had["rows"] if had.get("key") == key else []
         while len(rows) < self.given.chips:
@@ -142,7 +144,7 @@ def main() -> None:
     technology = load_technology(given.technology)
     cells = cells_for(technology, size.width, size.length)
     split = mackey_glass_split(3000, 900) if given.quick else mackey_glass_split()
-    judged, trim = VerifyOptions(test=given.test), ByPlan(load_plan(given.plan), threads=given.threads)
+    judged, trim = VerifyOptions(test=given.test), ByPlan(plan_of(given), threads=given.threads)
     contest = Contest(given, technology, cells, split, judged, trim)
     specs = {name: contest.network(name) for name in NAMES}
     most = budget(contest.design(specs["ideal"], None))["area"]
@@ -160,7 +162,7 @@ def main() -> None:
         "given": {name: str(value) for name, value in vars(given).items()},
         "mtc_hw": __version__,
         "series": split.digest(),
-        "plan": trim.plan.digest(),
+        "plan": {"name": trim.plan.name, "digest": trim.plan.digest()},
         "seconds": time.perf_counter() - began,
     }
     (given.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -168,6 +170,14 @@ def main() -> None:
     text = table(result)
     (given.out / "table.md").write_text(text + "\n")
     print(json.dumps(result) if given.json else text)
+
+
+def plan_of(given: argparse.Namespace) -> Plan:
+    """With a refit on so many samples."""
+    plan = load_plan(given.plan)
+    longer = {"samples": given.refit}
+    steps = [step.model_copy(update=longer) if isinstance(step, RefitStep) else step for step in plan.steps]
+    return plan.model_copy(update={"steps": tuple(steps)})
 
 
 def told(path: Path, design: MappedDesign, scores: Scores) -> dict[str, Any]:
@@ -216,11 +226,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--plan", default="dc")
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--iterations", type=int, default=800)
-    parser.add_argument("--tune", type=int, default=120)
+    parser.add_argument("--tune", type=int, default=250, help="of them, at a small rate, after these")
+    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate of these")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--window", type=int, default=650)
     parser.add_argument("--burn-in", type=int, default=250)
     parser.add_argument("--test", type=int, default=1000, help="samples of the test part that count")
+    parser.add_argument("--refit", type=int, default=3000, help="samples for a chip's own readout")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--block", type=int, default=16, help="chips from one saved result to the next")
     parser.add_argument("--threads", type=int, default=1)
@@ -230,7 +242,7 @@ def arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if given.quick:
         given.chips, given.looped, given.hidden, given.iterations, given.tune, given.batch = 4, 2, 8, 30, 5, 4
-        given.window, given.burn_in, given.test = 120, 40, 200
+        given.window, given.burn_in, given.test, given.refit = 120, 40, 200, 400
     given.out.mkdir(parents=True, exist_ok=True)
     return given
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from mtc_hw.analysis.datasheet import Datasheet
 from mtc_hw.calibration.chip_row import CalibratedChip, State
 from mtc_hw.calibration.judged import Judged, judged
+from mtc_hw.calibration_network_plots import Networks, answers_figure, network_rasters_figure
 from mtc_hw.calibration_plots import (
     QUANTITIES,
     STATES,
@@ -39,6 +40,8 @@ ALT = {
     "rasters": "Spikes of some chips before and after calibration",
     "spread": "Histograms of the chips' spike intervals before and after calibration",
     "r2": "R2 of every chip before and after calibration",
+    "neurons": "Spikes of every neuron of some chips, before and after calibration, and of the chip without mismatch",
+    "answers": "What some chips answer before and after calibration, and the target",
     "codes": "Histograms of the converters' codes, their bounds marked",
 }
 
@@ -54,6 +57,7 @@ class CalibrationPage:
     codes: Sequence[Codes] = ()
     spikes: Mapping[int, Mapping[str, np.ndarray]] = field(default_factory=dict)  # by sample: before and after, tau_m
     duration: float = 0.0  # tau_m of the spikes
+    networks: Networks | None = None
     nominal: ChipRow | None = None  # of the chip without mismatch, its own codes
     provenance: Mapping[str, object] = field(default_factory=dict)
 
@@ -107,6 +111,9 @@ def _drawn(page: CalibrationPage, found: Judged) -> dict[str, Callable[..., Figu
         threshold = limits.min if limits is not None and limits.min is not None else 0.0
         scores = {state: found.values(state, "r2") for state in found.tables}
         drawn["r2"] = partial(r2_figure, scores, threshold)
+    if page.networks is not None and page.networks.chips:
+        drawn["neurons"] = partial(network_rasters_figure, page.networks)
+        drawn["answers"] = partial(answers_figure, page.networks)
     if page.codes:
         drawn["codes"] = partial(codes_figure, page.codes)
     return drawn

@@ -2,29 +2,26 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mtc_hw.analysis.datasheet import Datasheet, check, load_datasheet
+from mtc_hw.analysis.datasheet import check, load_datasheet
 from mtc_hw.calibration.block import calibrated
-from mtc_hw.calibration.chip_row import CalibratedChip
 from mtc_hw.calibration.judged import Judged, judged
 from mtc_hw.calibration.plan import Plan, load_plan
 from mtc_hw.calibration.result import Result, apply, load_result, save_result
 from mtc_hw.calibration.study import CalibrationStudy
-from mtc_hw.calibration.study_run import KEPT, Finished, run_study
-from mtc_hw.calibration.used_codes import TRIMS, code_limits
-from mtc_hw.calibration_plots import Codes
-from mtc_hw.calibration_report import CalibrationPage, write_calibration_report
+from mtc_hw.calibration.study_run import Finished, run_study
+from mtc_hw.calibration_findings import calibration_page_of
+from mtc_hw.calibration_report import write_calibration_report
+from mtc_hw.errors import DataError
 from mtc_hw.exports import purpose_of
-from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.montecarlo.engine import EngineOptions
-from mtc_hw.montecarlo.study import FreeNeuron
 from mtc_hw.montecarlo.table import SCHEMA
 from mtc_hw.montecarlo_run import RESULT, ChipsOptions, provenance, shown, study_of, usual
 from mtc_hw.simulate.pool import Workers, open_workers
@@ -53,7 +50,6 @@ class CalibrationRun:
     study: CalibrationStudy
     finished: Finished
     judged: Judged
-    nominal: CalibratedChip
     page: Path
 
     def to_json(self) -> dict[str, Any]:
@@ -177,7 +173,7 @@ def calibrate_one(
 
 def calibration_study(
     source: Source, chips: ChipsOptions, options: CalibrationOptions, engine: EngineOptions, out: Path
-) -> tuple[CalibrationStudy, CalibratedChip]:
+) -> tuple[CalibrationStudy, Finished]:
     """The study, for which the chip without mismatch is calibrated first, in a folder within `out`; and that chip.
 
     Raises DataError for what cannot be studied.
@@ -190,21 +186,23 @@ def calibration_study(
 
 def with_nominal_codes(
     study: CalibrationStudy, engine: EngineOptions, out: Path
-) -> tuple[CalibrationStudy, CalibratedChip]:
-    """The study whose chips have the codes of the one without mismatch before they are calibrated; and that one.
+) -> tuple[CalibrationStudy, Finished]:
+    """The study whose chips have the codes of the one without mismatch before they are calibrated; and that one's.
 
-    It is calibrated in a folder within `out`, without noise.
+    It is calibrated in a folder within `out`, without noise. Raises DataError where it cannot be.
     """
     chips = study.chips
     ideal = dataclasses.replace(chips, variation=Variation("none"), bank=None)
-    first, alone = (
-        dataclasses.replace(study, chips=ideal, noise=0.0),
-        dataclasses.replace(engine, samples=1, only=None),
-    )
-    nominal = run_study(first, alone, out / NOMINAL, usual(ideal, 0.0)).rows[0]
-    result = load_result(out / NOMINAL / nominal.record)
+    first = dataclasses.replace(study, chips=ideal, noise=0.0)
+    one = dataclasses.replace(engine, samples=1, only=None)
+    found = run_study(first, one, out / NOMINAL, usual(ideal, 0.0))
+    [nominal] = found.rows
+    if not nominal.record:
+        why = f"{nominal.after.outcome}: {nominal.after.reason}"
+        raise DataError(f"the chip without mismatch could not be calibrated, {why}; try --timeout or --retry-failed")
+    result = load_result(found.folder / nominal.record)
     place = dataclasses.replace(chips.places[0], design=apply(result, study.design, trained_readout=True))
-    return dataclasses.replace(study, chips=dataclasses.replace(chips, places=(place,))), nominal
+    return dataclasses.replace(study, chips=dataclasses.replace(chips, places=(place,))), found
 
 
 def run_calibration(
@@ -224,44 +222,7 @@ def run_calibration(
     sheet = usual(study.chips, threshold) if datasheet is None else load_datasheet(datasheet)
     check(sheet, SCHEMA)
     done = run_study(study, engine, out, sheet)
-    page = write_calibration_report(_page(study, done, sheet, nominal, out), out)
-    found = CalibrationRun(study, done, judged(done.rows, sheet), nominal, page)
+    page = write_calibration_report(calibration_page_of(study, done, sheet, nominal, provenance_of(study)), out)
+    found = CalibrationRun(study, done, judged(done.rows, sheet), page)
     (out / RESULT).write_text(json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return found
-
-
-def _page(
-    study: CalibrationStudy, done: Finished, sheet: Datasheet, nominal: CalibratedChip, out: Path
-) -> CalibrationPage:
-    kept = {row.sample: _arrays(out, study, row.sample) for row in done.rows if row.ok}
-    free = study.chips.subject if isinstance(study.chips.subject, FreeNeuron) else None
-    bits = study.design.trim.current.bits
-    return CalibrationPage(
-        title=free.neuron.name if free else f"network of {study.design.count} neurons",
-        subject=f"{len(done.rows)} chips · {study.chips.tier} level · plan {study.plan.name} · "
-        + ("ideal trims" if bits is None else f"{bits}-bit trims"),
-        rows=done.rows,
-        sheet=sheet,
-        codes=_codes(study.design, list(kept.values())),
-        spikes=kept if free else {},
-        duration=free.duration if free else 0.0,
-        nominal=nominal.after,
-        provenance={
-            name: value if isinstance(value, str) else json.dumps(value)
-            for name, value in provenance_of(study).items()
-        },
-    )
-
-
-def _arrays(out: Path, study: CalibrationStudy, sample: int) -> dict[str, np.ndarray]:
-    with np.load(out / KEPT / f"{study.key[:16]}-{sample}.npz", allow_pickle=False) as stored:
-        return dict(stored)
-
-
-def _codes(design: MappedDesign, kept: Sequence[Mapping[str, np.ndarray]]) -> list[Codes]:
-    found = []
-    for kind, (low, high) in code_limits(design).items():
-        used = [each[f"code_{kind}"] for each in kept if f"code_{kind}" in each]
-        if used:
-            found.append(Codes(kind, np.concatenate(used), low, high, kind in TRIMS))
     return found

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mtc_hw.calibration.chip_row import CalibratedChip
+from mtc_hw.calibration_network_plots import NetworkChip, Networks, Spikes
 from mtc_hw.calibration_plots import Codes
 from mtc_hw.montecarlo.row import ChipRow
 
@@ -68,3 +69,28 @@ def codes(count=400, seed=0):
         *found,
         Codes("readout", np.clip(np.rint(rng.normal(0.0, 60.0, count)), -127, 127), -127, 127, trim=False),
     ]
+
+
+def networks(failed=False, names=("median chip (4)", "worst chip (2)")):
+    """Two chips of five neurons on a sine, one of which may have failed before calibration."""
+    rng = np.random.default_rng(0)
+    time = np.arange(400.0)
+    target = np.sin(time / 15.0)
+
+    def layer():
+        counts = rng.integers(0, 30, 5)
+        return Spikes(np.concatenate([np.sort(rng.uniform(0.0, 400.0, count)) for count in counts]), counts)
+
+    chips = [
+        NetworkChip(
+            name,
+            None if failed else layer(),
+            layer(),
+            None if failed else 0.4 * target,
+            0.98 * target,
+            None if failed else 0.64,
+            0.9996,
+        )
+        for name in names
+    ]
+    return Networks(chips, layer(), target, 1.0, 50)

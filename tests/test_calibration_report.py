@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from synthetic_calibrations import DURATION, calibrated, chip_row, codes, network_chips, tonic_chips
+from synthetic_calibrations import DURATION, calibrated, chip_row, codes, network_chips, networks, tonic_chips
 
 from mtc_hw.analysis.datasheet import datasheet
 from mtc_hw.calibration.judged import judged
@@ -66,7 +66,8 @@ def test_a_network_has_four_states():
         for state in ("before", "after")
         for name in ("r2", "r2_refitted")
     ]
-    written = text(rows, datasheet("r2", {"r2": {"min": 0.95}}))
+    written = text(rows, datasheet("r2", {"r2": {"min": 0.95}}), networks=networks())
+    assert 'aria-label="What some chips answer before and after calibration, and the target"' in written
     assert "chips are good after calibration and its readout&#39;s refit" in written
     assert 'aria-label="R2 of every chip before and after calibration"' in written
 

@@ -31,7 +31,7 @@ def tonic(tmp_path_factory):
 
 
 def test_a_folder_holds_table_result_records_page_and_pictures(tonic):
-    _found, folder = tonic
+    _, folder = tonic
     names = {path.name for path in folder.iterdir()}
     assert names >= {"table.parquet", "table.csv", "result.json", "records", "report.html", "nominal"}
     assert names >= {f"{name}.png" for name in ("yield", "rasters", "spread", "codes")}

@@ -58,6 +58,8 @@ LAYERS = [
         "map_run",
         "montecarlo_run",
         "calibration_plots",
+        "calibration_network_plots",
+        "calibration_findings",
         "calibration_report",
         "calibration_run",
         "chips_analysis",

@@ -5,21 +5,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mtc_hw.calibrate import apply, calibrate, load_record
-from mtc_hw.calibration_plan import load_plan
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.plan import load_plan
+from mtc_hw.calibration.result import TRIMS, apply, load_result
 from mtc_hw.checkpoint import load_training
-from mtc_hw.courses import neuron_course, task_course
-from mtc_hw.exports import design_of, spec_of
+from mtc_hw.exports import design_of
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.unit import SQUARE
-from mtc_hw.instrument import Bench
 from mtc_hw.metrics import r2
 from mtc_hw.model.export import from_spec
 from mtc_hw.model.options import load_recipe, options_from
 from mtc_hw.model.robustness import robustness
 from mtc_hw.model.run import run_spec
 from mtc_hw.model.tasks import mackey_glass_split
+from mtc_hw.purposes import neuron_purpose, task_purpose, without_refit
 from mtc_hw.resources import folder
 from mtc_hw.simulate.network import run_networks
 from mtc_hw.sources import load_source
@@ -103,9 +104,11 @@ def test_the_behavioural_network_is_as_good_as_its_codes(design, runner):
 
 @pytest.mark.slow
 def test_the_trimmed_transistor_network_still_predicts(design, runner):
-    plan, course = load_plan("dc"), task_course(NETWORK.spec, mackey_glass_split())
-    instrument = Bench(design, "transistor", plan, runner, course)
-    trimmed = apply(calibrate(design, NETWORK.spec, instrument, plan, course), design)
+    purpose = without_refit(task_purpose(NETWORK.spec, mackey_glass_split()))
+    instrument = NgspiceInstrument(design, "transistor", runner, purpose.course)
+    result = calibrate(design, purpose, instrument, load_plan("dc"))
+    assert result.succeeded
+    trimmed = apply(result, design)
     found = run_networks([trimmed], "transistor", INPUTS[:SAMPLES], runner)[0]
     assert found.failed == ()
     assert score(found.prediction[:, 0]) > 0.97
@@ -114,11 +117,13 @@ def test_the_trimmed_transistor_network_still_predicts(design, runner):
 @pytest.mark.slow
 def test_the_reference_calibration_can_be_made_again(runner):
     source = load_source("tonic")
-    nominal, plan = design_of(source, bits=8, technology="generic", size=SQUARE), load_plan("dc")
-    chip = perturb(nominal, seed=1, sample=0)
-    course = neuron_course(source.neuron)
-    record = calibrate(nominal, spec_of(source), Bench(chip, "transistor", plan, runner, course), plan, course)
-    shipped = load_record(folder("calibration") / "records" / "tonic-4x4um-seed-1-chip-0.json")
-    for name in ("bias_code", "reference_code", "offset_code"):
-        np.testing.assert_array_equal(getattr(record, name), getattr(shipped, name))
+    nominal = design_of(source, bits=8, technology="generic", size=SQUARE)
+    chip, purpose = perturb(nominal, seed=1, sample=0), neuron_purpose(source.neuron)
+    instrument = NgspiceInstrument(chip, "transistor", runner, purpose.course)
+    result = calibrate(nominal, purpose, instrument, load_plan("dc"))
+    shipped = load_result(folder("calibration") / "records" / "tonic-4x4um-seed-1-chip-0.json")
+    assert result.succeeded and shipped.succeeded
+    assert result.identity == shipped.identity and result.plan_digest == shipped.plan_digest
+    for name in TRIMS:
+        np.testing.assert_array_equal(getattr(result, name), getattr(shipped, name))
     assert apply(shipped, chip).deviations is chip.deviations

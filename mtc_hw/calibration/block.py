@@ -38,17 +38,19 @@ def calibrate_block(study: CalibrationStudy, samples: Sequence[int], run: Runner
     mapped = [study.chip(sample) for sample in samples]
     after = [apply(result, chip, trained_readout=True) for result, chip in zip(results, mapped, strict=True)]
     seen_after = _run(study, samples, after, run)
+    best = seen_after
     if study.refits:
         refitted = [apply(refit(study, k, run), chip) for k, chip in zip(samples, before, strict=True)]
-        seen_before = _refitted(study, samples, refitted, seen_before, run)
-        refitted = [apply(result, chip) for result, chip in zip(results, mapped, strict=True)]
-        seen_after = _refitted(study, samples, refitted, seen_after, run)
+        seen_before = _with_refits(seen_before, _run(study, samples, refitted, run))
+        best = _run(study, samples, [apply(*each) for each in zip(results, mapped, strict=True)], run)
+        seen_after = _with_refits(seen_after, best)
     share = (time.perf_counter() - start) / len(samples)
     found = []
-    for sample, one, result, chip, other in zip(samples, seen_before, results, after, seen_after, strict=True):
+    together = zip(samples, seen_before, results, after, seen_after, best, strict=True)
+    for sample, one, result, chip, other, last in together:
         spent = {"calibrating": calibrating / len(samples), "seconds": share}
         row = CalibratedChip(sample, one.row, other.row, **told(result, chip) | spent)
-        found.append(Calibrated(row, result, _kept(one, other, chip)))
+        found.append(Calibrated(row, result, _kept(one, other, last, chip)))
     return found
 
 
@@ -91,11 +93,8 @@ def _run(study: CalibrationStudy, samples: Sequence[int], chips: Chips, run: Run
     return [run_chip(study.chips, place, sample, chip, run) for sample, chip in zip(samples, chips, strict=True)]
 
 
-def _refitted(
-    study: CalibrationStudy, samples: Sequence[int], chips: Chips, seen: list[montecarlo.Result], run: Runner
-) -> list[montecarlo.Result]:
-    """What was seen, with the R2 of the chips with their own readouts."""
-    again = _run(study, samples, chips, run)
+def _with_refits(seen: Sequence[montecarlo.Result], again: Sequence[montecarlo.Result]) -> list[montecarlo.Result]:
+    """What was seen, with the R2 of the same chips with their own readouts."""
     return [
         dataclasses.replace(one, row=dataclasses.replace(one.row, r2_refitted=other.row.r2))
         for one, other in zip(seen, again, strict=True)
@@ -119,7 +118,17 @@ def told(result: Result, chip: MappedDesign) -> dict[str, Any]:
     }
 
 
-def _kept(before: montecarlo.Result, after: montecarlo.Result, chip: MappedDesign) -> Kept:
-    spikes = {"before": before.spikes, "after": after.spikes}
-    there = {name: values for name, values in spikes.items() if values is not None}
-    return there | {f"code_{kind}": values for kind, values in used_codes(chip).items()}
+def _kept(
+    before: montecarlo.Result, after: montecarlo.Result, refitted: montecarlo.Result, chip: MappedDesign
+) -> Kept:
+    """Spikes by state, a network's answers, and codes by kind; what a failed run did not give is left out."""
+    values = {
+        "before": before.spikes,
+        "before_counts": before.counts,
+        "before_answer": before.answer,
+        "after": after.spikes,
+        "after_counts": after.counts,
+        "after_answer": refitted.answer,
+    }
+    there = {name: value for name, value in values.items() if value is not None}
+    return there | {f"code_{kind}": codes for kind, codes in used_codes(chip).items()}

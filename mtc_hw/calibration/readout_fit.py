@@ -6,11 +6,8 @@ from numpy.typing import ArrayLike
 from mtc_hw.errors import DataError
 from mtc_hw.spec import Array, Readout
 
-STRENGTHS = np.logspace(-5.0, 2.0, 29)
-"""Penalties on squared changes of weights that are tried, per sample, of standardised features."""
-
-STILL = 0.1
-"""Of all features' rms spread: one that moves less counts as moving that much, so that it gets no large weight."""
+STRENGTHS = np.logspace(-5.0, 3.0, 33)
+"""Penalties on squared changes of weights that are tried, per sample, of features whose mean variance is one."""
 
 BLOCKS = 8
 """Stretches of the series, each of which is left out once: neighbouring samples are much alike."""
@@ -19,9 +16,10 @@ BLOCKS = 8
 def fit_readout_near(trained: Readout, features: ArrayLike, target: ArrayLike) -> Readout:
     """The readout of (T, N) features onto a (T,) or (T, outputs) target whose weights are nearest to the trained.
 
-    Ridge regression of what the trained weights leave, on features of unit variance; its strength is the one that
-    predicts left-out stretches of these samples best. Features that never change keep their weights. Raises
-    DataError for as many samples as there is nothing to leave out of, and for those that are not finite.
+    Ridge regression of what the trained weights leave; its strength is the one that predicts left-out stretches of
+    these samples best. All features have one unit: each in its own spread, one that hardly moves here could get a
+    large weight and ruin what comes later. Raises DataError for too few samples to leave any out, and for those that
+    are not finite.
     """
     x, t = np.asarray(features, dtype=np.float64), np.asarray(target, dtype=np.float64)
     t = t[:, None] if t.ndim == 1 else t
@@ -31,19 +29,15 @@ def fit_readout_near(trained: Readout, features: ArrayLike, target: ArrayLike) -
         )
     if not (np.isfinite(x).all() and np.isfinite(t).all()):
         raise DataError("a feature or target of the refit is not finite; leave out what could not be measured")
-    spread = x.std(axis=0)
-    moving = spread > 0.0
-    spread = np.maximum(spread, STILL * np.sqrt(np.mean(spread**2)))
-    z = (x - x.mean(axis=0))[:, moving] / spread[moving]
-    left = t - x @ trained.weights.T
+    unit = float(np.sqrt(x.var(axis=0).mean())) or 1.0
+    z, left = (x - x.mean(axis=0)) / unit, t - x @ trained.weights.T
     change = _ridge(z, left, STRENGTHS[[_strength(z, left)]])[0]
-    weights = trained.weights.copy()
-    weights[:, moving] += (change / spread[moving, None]).T
+    weights = trained.weights + change.T / unit
     return Readout(weights, t.mean(axis=0) - weights @ x.mean(axis=0), trained.tau)
 
 
 def _ridge(z: Array, left: Array, strengths: Array) -> Array:
-    """Changes of the standardised weights at each strength, (strengths, N, outputs); a constant goes free."""
+    """Changes of the weights at each strength, (strengths, N, outputs); a constant goes free."""
     centred = z - z.mean(axis=0)
     value, vector = np.linalg.eigh(centred.T @ centred / len(z))
     pull = vector.T @ (centred.T @ (left - left.mean(axis=0)) / len(z))

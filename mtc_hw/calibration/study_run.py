@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mtc_hw.analysis.datasheet import Datasheet
 from mtc_hw.calibration.block import calibrate_block
 from mtc_hw.calibration.chip_row import SCHEMA, Calibrated, CalibratedChip
@@ -15,11 +17,12 @@ from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.errors import DataError
 from mtc_hw.montecarlo.engine import MOST, EngineOptions, good
 from mtc_hw.montecarlo.figures import blank
-from mtc_hw.montecarlo.ledger import Ledger, open_ledger
+from mtc_hw.montecarlo.ledger import Ledger, kept_path, open_ledger
 from mtc_hw.montecarlo.progress import Tally, watching
 from mtc_hw.montecarlo.table import write_table
 from mtc_hw.simulate.outcome import Loss
 from mtc_hw.simulate.pool import Pool, open_workers
+from mtc_hw.spec import Array
 
 TABLE = "table.parquet"
 RECORDS = "records"
@@ -30,11 +33,18 @@ KEPT = "spikes"
 class Finished:
     """What a run of a study gave."""
 
+    folder: Path
+    key: str  # of the study
     rows: tuple[CalibratedChip, ...]
     table: Path
     digest: str  # of the table but for the seconds
     calibrated: int  # chips that this run calibrated; the others were there
     seconds: float  # wall time of this run
+
+    def arrays(self, sample: int) -> dict[str, Array]:
+        """What is kept of a chip beside its row, see `block.calibrate_block`."""
+        with np.load(kept_path(self.folder / KEPT, self.key, sample), allow_pickle=False) as stored:
+            return dict(stored)
 
 
 def run_study(study: CalibrationStudy, options: EngineOptions, out: Path, sheet: Datasheet) -> Finished:
@@ -50,7 +60,7 @@ def run_study(study: CalibrationStudy, options: EngineOptions, out: Path, sheet:
         calibrated = _run_missing(study, options, ledger, sheet)
         rows = tuple(row for row in ledger.rows(study.key, options.samples) if options.wants(row.sample))
         digest = write_table(rows, out / TABLE, csv=True, schema=SCHEMA)
-    return Finished(rows, out / TABLE, digest, calibrated, time.perf_counter() - start)
+    return Finished(out, study.key, rows, out / TABLE, digest, calibrated, time.perf_counter() - start)
 
 
 def _run_missing(

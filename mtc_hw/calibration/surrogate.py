@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from scipy.stats import norm, qmc
 from threadpoolctl import threadpool_limits
 
@@ -23,10 +23,16 @@ NEARBY = 256
 """Candidates that are a few codes from the best one."""
 
 DRAWS = 64
+FEW = 3
+"""Points that say too little of a process's parameters: the usual ones are taken."""
+
 ITERATIONS = 8
 """Of a process's parameters after each measurement."""
 
-REACH = 0.25
+PRIOR = 0.25
+"""Measurements that the even chance counts for that codes far from all others can be measured."""
+
+REACH = 0.1
 """Of a knob's span either way: as far as a failed measurement speaks against its surroundings."""
 
 
@@ -34,10 +40,10 @@ def explore(ask: Ask, space: Space, goal: Goal, budget: int = 30, seed: int = 0,
     """Searches all knobs of each neuron with as few measurements as may be; the best measured codes are returned.
 
     Measured are the start and `first` points of a Latin hypercube (2 a knob), more of them where none of these could
-    be measured, but no more than half the budget. Then always the codes with the greatest expected improvement of the summed squares of the misses. A Gaussian process
-    holds each quantity, not their squares, so that the sign of a miss is not lost (Uhrenholt and Jensen, AISTATS
-    2019); the expectation is over draws from it. Codes near failed measurements are avoided. The same seed makes the
-    same choices. Raises SpecError for a budget below 2.
+    be measured, but no more than half the budget. Then always the codes with the greatest expected improvement of the
+    summed squares of the misses. A Gaussian process holds each quantity, not its square, so that the sign of a miss
+    is not lost (Uhrenholt and Jensen, AISTATS 2019); the expectation is over draws from it. Codes near failed
+    measurements are avoided. The same seed makes the same choices. Raises SpecError for a budget below 2.
     """
     if budget < 2:
         raise SpecError(f"the budget is {budget} measurements; a surrogate needs at least 2")
@@ -151,7 +157,7 @@ def _measurable(known: _Known, at: Array) -> Array:
     """Chance that codes (candidates, movable), scaled, can be measured, from the failures around them."""
     distance = ((at[:, None] - known.scaled(np.array(known.codes))[None]) ** 2).sum(axis=2)
     weight = np.exp(-0.5 * distance / (2.0 * REACH) ** 2)
-    return np.asarray((1.0 + weight @ known.sound) / (1.0 + weight.sum(axis=1)))
+    return np.asarray((PRIOR + weight @ known.sound) / (2.0 * PRIOR + weight.sum(axis=1)))
 
 
 def _predicted(known: _Known, sound: NDArray[np.bool_], at: Array) -> tuple[Array, Array]:
@@ -159,7 +165,8 @@ def _predicted(known: _Known, sound: NDArray[np.bool_], at: Array) -> tuple[Arra
     codes = known.scaled(np.array(known.codes)[sound])
     means, spreads = [], []
     for quantity, misses in enumerate(known.misses[sound].T):
-        centre, unit = misses.mean(), misses.std() or 1.0
+        centre = misses.mean()
+        unit = misses.std() or max(abs(centre), 1.0)  # a single point is as far off as others may be
         mean, spread, noise = _fitted(known, quantity, codes, (misses - centre) / unit, at)
         means.append(centre + unit * mean)
         spreads.append(unit * np.sqrt(np.maximum(spread**2 - noise, 0.0)))
@@ -177,7 +184,7 @@ def _fitted(known: _Known, quantity: int, codes: Array, values: Array, at: Array
         bend = ConstantKernel(0.1, (1e-3, 1e2)) * RBF([1.0] * codes.shape[1], (0.1, 20.0))
         plane = ConstantKernel(1.0, (1e-2, 1e2)) * DotProduct(0.0, "fixed")
         known.kernels[quantity] = bend + plane + WhiteKernel(1e-3, (1e-6, 1.0))
-    process = GaussianProcessRegressor(known.kernels[quantity], optimizer=_improved)
+    process = GaussianProcessRegressor(known.kernels[quantity], optimizer=_improved if len(codes) > FEW else None)
     with warnings.catch_warnings(), threadpool_limits(1):
         # A length at its bound is a knob that does little, which is no news. Threads are slower on small matrices.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -189,5 +196,7 @@ def _fitted(known: _Known, quantity: int, codes: Array, values: Array, at: Array
 
 def _improved(loss: Any, theta: Array, bounds: Array) -> tuple[Array, float]:
     """A few steps on: the last measurement's parameters are near, and there will be a next one."""
-    found = minimize(loss, theta, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": ITERATIONS})
+    found = minimize(
+        loss, theta, method="L-BFGS-B", jac=True, bounds=Bounds(*bounds.T), options={"maxiter": ITERATIONS}
+    )
     return found.x, float(found.fun)

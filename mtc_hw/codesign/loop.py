@@ -160,13 +160,13 @@ def _trained(bench: _Bench, options: TrainOptions, out: Path | None, progress: b
 
 
 def _tuned(bench: _Bench, last: Step, out: Path | None, progress: bool, resume: bool) -> Step:
-    """With chips of the last step's design in the loop; the model takes the effects that the cells have there.
+    """With chips of the last step's design in the loop. A network without effects takes those of its own biases.
 
     Trims go stale as the codes move, and a readout would learn these chips' errors: it is fitted to others, trimmed
     for the network as it is then.
     """
     began, o = time.monotonic(), bench.options
-    spec = in_its_cells(last.spec, last.design)
+    spec = in_its_cells(last.spec, last.design) if last.spec.neurons.cells is None else last.spec
     from_spec(spec)  # refuses what training cannot hold before chips are trimmed
     seed, threads = o.seed + IN_THE_LOOP, o.verify.threads
     looped = CompiledChips(bench.chips(spec, last.design, seed, range(o.looped)).chips, threads=threads)

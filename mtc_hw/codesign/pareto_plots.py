@@ -122,7 +122,7 @@ def _place(quality: str, points: Sequence[Point], end: str) -> Array:
 
 
 def _main(axes: Axes, found: Swept, shown: _Shown) -> None:
-    axes.vlines(shown.area, shown.low, shown.high, color=OTHERS, linewidth=1.2, zorder=1,
+    axes.vlines(shown.area, shown.low, shown.high, color=OTHERS, linewidth=1.4, zorder=2,
                 label=f"{100 * CONFIDENCE:g} % interval")  # fmt: skip
     _stairs(axes, shown)
     everything = np.full(len(shown.settings), True)
@@ -161,7 +161,7 @@ def _stairs(axes: Axes, shown: _Shown) -> None:
     order = np.lexsort((-shown.height, shown.area))
     area, top = shown.area[order], np.maximum.accumulate(shown.height[order])
     axes.step(
-        np.append(area, 1.2 * area[-1]), np.append(top, top[-1]), where="post", color=INK, linewidth=1.0, zorder=2,
+        np.append(area, 1.2 * area[-1]), np.append(top, top[-1]), where="post", color=INK, linewidth=1.0, zorder=1,
         label="best at that area or less",
     )  # fmt: skip
 
@@ -185,7 +185,7 @@ def _explained(axes: Axes, shown: _Shown) -> None:
     if len(shown.sizes) <= len(SHAPES):
         for marker, size in zip(SHAPES, shown.sizes, strict=False):
             axes.plot([], [], marker, color=OTHERS, markeredgecolor="none", markersize=5.5, label=f"{size} µm")
-    axes.plot([], [], "o", color="none", markersize=7.0, markeredgecolor=INK, label="on the front with power")
+    axes.plot([], [], "o", color="none", markersize=7.0, markeredgecolor=INK, label="on the front, with power")
 
 
 def _panel(axes: Axes, found: Swept, shown: _Shown, name: str, value: int) -> None:

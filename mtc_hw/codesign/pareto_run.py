@@ -21,7 +21,7 @@ from mtc_hw.calibration.study_run import Finished, run_study
 from mtc_hw.calibration_run import with_nominal_codes
 from mtc_hw.characterise import cells_for, load_cells, save_cells
 from mtc_hw.codesign.pareto import Choice, Cost, Grid, Point, Requirement, Setting, choose, front, median, share
-from mtc_hw.errors import DataError, UnmappableError
+from mtc_hw.errors import DataError, TechnologyError, UnmappableError
 from mtc_hw.exports import purpose_of, spec_of
 from mtc_hw.freeze import unit_sized
 from mtc_hw.hardware.budget import budget
@@ -99,7 +99,7 @@ class Swept:
 def sweep(source: Source, options: ParetoOptions, out: Path, shown: bool = False) -> Swept:
     """Runs the chips that `out` lacks, and finds the front and the point to build.
 
-    A point that the mapper refuses is told with the reason. Interrupted, every chip that was done stays. Raises
+    A point that the mapper or the technology refuses is told with the reason. Interrupted, every chip that was done stays. Raises
     DataError for a source that is mapped already, a datasheet that does not fit and a figure that nothing tells.
     """
     start = time.perf_counter()
@@ -160,7 +160,7 @@ def _points(
         console.print(f"point {number} of {len(settings)}: {setting.told(options.grid.swept)}")
         try:
             design = mapped(source, setting, *bench.at(setting.size))
-        except UnmappableError as error:
+        except (UnmappableError, TechnologyError) as error:
             console.print(f"  cannot be mapped: {error}")
             yield Point(setting, unmapped=str(error)), 0
             continue
@@ -221,12 +221,12 @@ class _Sizes:
     """Technology and cells at each size, measured where they are not shipped, and kept in a folder."""
 
     def __init__(self, technology: str, folder: Path, console: Console) -> None:
-        self._name, self._folder, self._console = technology, folder, console
+        self._technology, self._folder, self._console = load_technology(technology), folder, console
         self._known: dict[UnitSize, tuple[Technology, Cells]] = {}
 
     def at(self, size: UnitSize) -> tuple[Technology, Cells]:
         if size not in self._known:
-            technology = unit_sized(load_technology(self._name), size.width, size.length)
+            technology = unit_sized(self._technology, size.width, size.length)
             self._known[size] = technology, self._cells(technology, size)
         return self._known[size]
 

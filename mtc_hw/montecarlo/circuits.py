@@ -3,7 +3,7 @@
 import dataclasses
 
 from mtc_hw.hardware.design import MappedDesign
-from mtc_hw.montecarlo.figures import blank, network_row, neuron_results, refitted_score
+from mtc_hw.montecarlo.figures import blank, network_result, neuron_results, refitted_score
 from mtc_hw.montecarlo.row import ChipRow, Result
 from mtc_hw.montecarlo.study import Block, DrivenNetwork, FreeNeuron, Place, Study
 from mtc_hw.netlist.render import own_deck
@@ -57,8 +57,10 @@ def _network(
         tau = chip.readout_tau / chip.scale.second
         score = refitted_score(subject, layer_features(chip, fitted), layer_features(chip, found.layer), tau)
     row = dataclasses.replace(row, power=found.power)
-    row = network_row(row, subject, found.prediction[:, 0], score, found.layer.voltage)
-    return Result(row, {"voltage": found.layer.voltage, "answer": found.prediction} if study.keep_waveforms else None)
+    layer = found.layer
+    result = network_result(row, subject, found.prediction[:, 0], score, layer.voltage, layer.step)
+    kept = {"voltage": layer.voltage, "answer": found.prediction}
+    return dataclasses.replace(result, kept=kept if study.keep_waveforms else None)
 
 
 def _fate(row: ChipRow, outcome: Outcome) -> ChipRow:

@@ -9,7 +9,7 @@ import numpy as np
 from mtc_hw.analysis.tiers import Lanes, longest_step, meant
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.population import population
-from mtc_hw.montecarlo.figures import blank, network_row, neuron_results, refitted_score
+from mtc_hw.montecarlo.figures import blank, network_result, neuron_results, refitted_score
 from mtc_hw.montecarlo.row import Kept, Result
 from mtc_hw.montecarlo.study import Block, DrivenNetwork, FreeNeuron, Place, Study
 from mtc_hw.spec import Array, Trace
@@ -81,8 +81,9 @@ def _networks(
         if refit is not None and np.isfinite(trace.voltage[:, own]).all():
             tau = chip.readout_tau / chip.scale.second
             score = refitted_score(subject, lanes.heard(refit, own)[1], tested, tau)
-        row = network_row(blank(place, sample), subject, answer, score, trace.voltage[:, own])
-        results.append(Result(row, _kept(study, trace, own, answer)))
+        step = float(trace.time[1])
+        result = network_result(blank(place, sample), subject, answer, score, trace.voltage[:, own], step)
+        results.append(dataclasses.replace(result, kept=_kept(study, trace, own, answer)))
     return results
 
 

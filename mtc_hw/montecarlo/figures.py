@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtc_hw.analysis.regimes import classify
-from mtc_hw.analysis.spikes import burst_statistics, interval_statistics, spike_counts, spike_trains
+from mtc_hw.analysis.spikes import burst_statistics, interval_statistics, spike_trains
 from mtc_hw.metrics import r2
 from mtc_hw.montecarlo.row import ChipRow, Result
 from mtc_hw.montecarlo.study import DrivenNetwork, FreeNeuron, Place
@@ -51,19 +51,25 @@ def _fired(row: ChipRow, subject: FreeNeuron, spikes: Array, last: float) -> Res
         spikes_per_burst=bursts.spikes_per_burst,
         intra_interval=bursts.intra_interval,
     )
-    return Result(fired, spikes=spikes)
+    return Result(fired, spikes=spikes, counts=np.array([len(spikes)]))
 
 
-def network_row(
-    row: ChipRow, subject: DrivenNetwork, answer: Array, refitted: float | None, voltage: NDArray[np.floating]
-) -> ChipRow:
-    """The row of a network with this answer (samples,), standardised, and layer voltage (T, N) on any even grid."""
+def network_result(
+    row: ChipRow,
+    subject: DrivenNetwork,
+    answer: Array,
+    refitted: float | None,
+    voltage: NDArray[np.floating],
+    step: float,
+) -> Result:
+    """Of a network with this answer (samples,), standardised, and layer voltage (T, N) every `step` tau_m."""
     if not np.isfinite(answer).all():
-        return dataclasses.replace(row, outcome=NOT_FINITE, reason="the network's answer is not finite")
+        return Result(dataclasses.replace(row, outcome=NOT_FINITE, reason="the network's answer is not finite"))
     kept = slice(subject.burn_in, None)
-    spikes = int(spike_counts(voltage).sum())
-    score = r2(answer[kept], subject.test.targets[kept])
-    return dataclasses.replace(row, spikes=spikes, r2=score, r2_refitted=refitted)
+    trains = spike_trains(Trace(np.asarray(np.arange(len(voltage)) * step), np.asarray(voltage, dtype=np.float64)))
+    counts, score = np.array([train.size for train in trains]), r2(answer[kept], subject.test.targets[kept])
+    row = dataclasses.replace(row, spikes=int(counts.sum()), r2=score, r2_refitted=refitted)
+    return Result(row, spikes=np.concatenate([np.empty(0), *trains]), counts=counts, answer=answer)
 
 
 def refitted_score(subject: DrivenNetwork, fitted_on: Array, tested_on: Array, tau: float) -> float:

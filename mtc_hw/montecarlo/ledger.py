@@ -58,6 +58,11 @@ class Entered(Protocol[RowOut]):
     def kept(self) -> Kept | None: ...
 
 
+def kept_path(folder: Path, run: str, sample: int) -> Path:
+    """Where a result's arrays are."""
+    return folder / f"{run[:16]}-{sample}.npz"
+
+
 class Ledger(Generic[Row]):
     """The results of a folder. One process at a time writes to it."""
 
@@ -103,7 +108,7 @@ class Ledger(Generic[Row]):
             )
 
     def waveform_path(self, run: str, sample: int) -> Path:
-        return self.folder / self._kept / f"{run[:16]}-{sample}.npz"
+        return kept_path(self.folder / self._kept, run, sample)
 
     def _keep(self, run: str, sample: int, kept: Kept) -> None:
         """Written beside and renamed: no half file ever has the name."""
@@ -118,7 +123,7 @@ class Ledger(Generic[Row]):
 
 @contextmanager
 def open_ledger(folder: Path, read: Callable[[str], Row], kept: str = WAVEFORMS) -> Iterator[Ledger[Row]]:
-    """The ledger of a folder, made when there is none; `read` makes a row of its JSON, `kept` is the arrays' folder.
+    """The ledger of a folder, made when there is none. `read` makes a row of its JSON; arrays go to folder `kept`.
 
     Raises DataError for a folder that cannot be written or that another process works in, for a ledger that is
     damaged, and inside the block for a full disk: what was done stays.

@@ -63,8 +63,10 @@ Kept = Mapping[str, Array]
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A chip's row, its waveforms where they were asked for, and when a free neuron spiked."""
+    """A chip's row, its waveforms where they were asked for, when its neurons spiked, and what a network answered."""
 
     row: ChipRow
     kept: Kept | None = None
-    spikes: Array | None = None  # tau_m
+    spikes: Array | None = None  # (spikes,), tau_m, neuron after neuron
+    counts: Array | None = None  # (N,) how many of them are each neuron's
+    answer: Array | None = None  # (samples,), standardised

@@ -222,32 +222,6 @@ def test_a_neuron_lost_on_the_way_is_marked(mapped, network, runner, lost):
     assert "not measured" in result.reason[0]
 
 
-@pytest.mark.parametrize("row", [0, 4, 6])
-def test_a_neuron_with_a_dead_transconductor_is_marked_and_the_others_are_not(mapped, network, runner, row):
-    design = mapped(network, bits=8)
-    instrument = Faulty(
-        NgspiceInstrument(perturb(design, 1, 0), "behavioural", runner, standing(design)), dead=[(row, 1)]
-    )
-    result = calibrate(design, Purpose(network, standing(design)), instrument, DC)
-    assert result.success.tolist() == [True, False, True, True]
-    assert result.reason[1].startswith(f"{design.rows[row][0]}: no current")
-    assert not any(getattr(result, name).take(1, axis).any() for name, axis in zip(TRIMS, (1, 1, 0, 0), strict=True))
-
-
-def test_an_instrument_that_raises_ends_nothing_and_is_told(mapped, network, runner):
-    design = mapped(network, bits=8)
-
-    class Broken:
-        identity = "broken"
-
-        def measure(self, codes, request):
-            raise ConnectionError("the line is dead")
-
-    result = calibrate(design, Purpose(network, standing(design)), Broken(), DC)
-    assert not result.success.any() and result.reason[0].startswith("the instrument failed: ConnectionError")
-    assert apply(result, design).digest == design.digest
-
-
 def test_a_plan_that_takes_more_than_it_allows_is_refused(mapped, network, runner):
     design = mapped(network, bits=8)
     plan = DC.model_copy(update={"measurements": 47})

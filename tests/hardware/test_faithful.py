@@ -196,7 +196,7 @@ def test_an_absent_branch_has_no_effects(preset):
 
 
 def compared(technology, name, runner):
-    """(ideal, cells, circuit) as (median interval) or (mean and median interval in a burst, period, spikes a burst)."""
+    """(ideal, cells, circuit) as (median interval) or (mean and median in a burst, period, spikes a burst)."""
     duration = TONIC if name == "tonic" else BURSTING
     options = NeuronOptions(level="transistor", duration=duration)
     neuron = load_neuron(name)
