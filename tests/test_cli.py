@@ -321,11 +321,11 @@ def test_ctrl_c_during_simulation_ends_soon_and_leaves_nothing_running(tmp_path)
 
 def test_many_chips_are_calibrated_into_a_folder(capsys, tmp_path):
     arguments = ["calibrate", "tonic", "--size", 2, "--level", "ode", "--duration", 600, "--samples-from", 3]
-    done = call_json(capsys, *arguments, "--chips", 2, "--bits-of-trims", 5, "--out", tmp_path / "c")
+    done = call_json(capsys, *arguments, "--chips", 2, "--trim-bits", 5, "--out", tmp_path / "c")
     assert (done["n_ok"], done["n_failed"], done["provenance"]["trim_bits"]) == (2, 0, 5)
     assert Path(done["report"]) == tmp_path / "c" / "report.html"
     assert sorted(path.name[:7] for path in (tmp_path / "c" / "records").iterdir()) == ["chip-3-", "chip-4-"]
-    again = call_json(capsys, *arguments, "--chips", 2, "--bits-of-trims", 5, "--out", tmp_path / "c")
+    again = call_json(capsys, *arguments, "--chips", 2, "--trim-bits", 5, "--out", tmp_path / "c")
     assert (again["calibrated"], again["table_digest"]) == (0, done["table_digest"])
     code, out, err = call(capsys, *arguments, "--chips", 1, "--plan", "missing", "--out", tmp_path / "d")
     assert (code, out) == (2, "")
