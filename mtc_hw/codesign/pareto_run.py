@@ -99,8 +99,9 @@ class Swept:
 def sweep(source: Source, options: ParetoOptions, out: Path, shown: bool = False) -> Swept:
     """Runs the chips that `out` lacks, and finds the front and the point to build.
 
-    A point that the mapper or the technology refuses is told with the reason. Interrupted, every chip that was done stays. Raises
-    DataError for a source that is mapped already, a datasheet that does not fit and a figure that nothing tells.
+    A point that the mapper or the technology refuses is told with the reason. Interrupted, every chip that was done
+    stays. Raises DataError for a source that is mapped already, a datasheet that does not fit and a figure that
+    nothing tells.
     """
     start = time.perf_counter()
     if source.design is not None:
