@@ -108,7 +108,11 @@ def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
 def planned(options: CalibrationOptions) -> Plan:
     """The plan with the readout's refit that is asked for. Raises DataError."""
     plan = load_plan(options.plan)
-    return plan if options.refit is None else plan.with_refit(options.refit)
+    if options.refit is None:
+        return plan
+    if options.refit and not FEWEST <= options.refit <= MOST:
+        raise DataError(f"refit is {options.refit} samples; give {FEWEST} to {MOST}, or 0 for none")
+    return plan.with_refit(options.refit)
 
 
 @dataclass(frozen=True, eq=False)
