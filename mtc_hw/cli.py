@@ -11,7 +11,7 @@ import typer
 from mtc_hw import __version__
 from mtc_hw.cli_calibrate import calibrate
 from mtc_hw.cli_characterise import characterise
-from mtc_hw.cli_chips import analyse, area, sobol
+from mtc_hw.cli_chips import analyse, sobol
 from mtc_hw.cli_codesign import codesign
 from mtc_hw.cli_compare import compare
 from mtc_hw.cli_corners import corners
@@ -37,6 +37,7 @@ from mtc_hw.cli_options import (
     TrimBits,
     emit,
 )
+from mtc_hw.cli_pareto import pareto
 from mtc_hw.cli_stages import budget_, map_, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
@@ -158,13 +159,13 @@ app.command(name="simulate")(simulate)
 app.command(name="montecarlo")(montecarlo)
 app.command(name="analyse")(analyse)
 app.command(name="sobol")(sobol)
-app.command(name="area")(area)
 app.command(name="compare")(compare)
 app.command(name="calibrate")(calibrate)
 app.command(name="excitability")(excitability)
 app.command(name="corners")(corners)
 app.command(name="characterise")(characterise)
 app.command(name="codesign")(codesign)
+app.command(name="pareto")(pareto)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from mtc_hw.neuron_file import preset_names
 
 COMMANDS = {
     "train", "predict", "map", "netlist", "simulate", "montecarlo",
-    "analyse", "sobol", "area", "compare", "calibrate", "report", "neuron", "run",
+    "analyse", "sobol", "pareto", "compare", "calibrate", "report", "neuron", "run",
     "excitability", "doctor", "budget", "characterise", "corners", "codesign",
 }  # fmt: skip
 
