@@ -115,7 +115,7 @@ def test_what_a_trim_found_out_of_each_synapse_stays(taught, wave):
 
 
 def test_a_neuron_that_is_lost_gets_no_weight_and_the_others_are_fitted(taught, wave):
-    spec, design, instrument, features, targets = taught
+    spec, design, instrument, _features, targets = taught
     share = np.ones_like(design.readout_code)
     lossy = Faulty(instrument, lost=[2])
     codes, readout, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, lossy, share)
