@@ -198,13 +198,18 @@ def _stacked(axes: Axes, groups: tuple[Array, Array], edges: Array, colour: str)
     return 1.05 * max(1.0, float((first + second).max()))
 
 
+def percent(share: float) -> str:
+    """To two digits, large ones in full: 1.7 %, 520 %."""
+    return f"{100.0 * share:.2g} %" if share < 0.995 else f"{100.0 * share:.0f} %"
+
+
 def spread_text(values: Array) -> str:
     """Mean and standard deviation in figures: 52.1, sd 1.7 (3.3 %)."""
     values = values[np.isfinite(values)]
     if values.size < 2:
         return "none" if not values.size else f"{values[0]:.4g}"
     mean, sd = float(values.mean()), float(values.std(ddof=1))
-    share = f" ({100.0 * sd / abs(mean):.2g} %)" if mean else ""
+    share = f" ({percent(sd / abs(mean))})" if mean else ""
     return f"{mean:.4g}, sd {sd:.3g}{share}"
 
 

@@ -21,6 +21,7 @@ from mtc_hw.calibration_plots import (
     Spread,
     Trains,
     codes_figure,
+    percent,
     r2_figure,
     raster_figure,
     spread_figure,
@@ -198,7 +199,7 @@ def _cards(found: Judged) -> list[Card]:
         cards.append(Card("Calibration, median chip", _seconds(seconds), f"{whole} with its runs"))
     knobs, bounded = (sum(getattr(row, name) for row in found.rows) for name in ("knobs", "at_bounds"))
     if knobs:
-        cards.append(Card("Converters at a bound", f"{100.0 * bounded / knobs:.2g} %", f"{bounded} of {knobs}"))
+        cards.append(Card("Converters at a bound", percent(bounded / knobs), f"{bounded} of {knobs}"))
     return cards
 
 
@@ -220,9 +221,9 @@ def _spread_cards(found: Judged, first: State, last: State) -> list[Card]:
         return [Card("R², median", f"{after.median:.4f}", note)]
     note = f"of a mean of {after.mean:.4g} tau_m"
     if before is not None and before.sd is not None:
-        note += f"; before: {100.0 * before.sd / before.mean:.2g} %"
+        note += f"; before: {percent(before.sd / before.mean)}"
     label = "ISI within bursts, sd" if name == "intra_interval" else "ISI, standard deviation"
-    return [Card(label, f"{100.0 * after.sd / after.mean:.2g} %", note)]
+    return [Card(label, percent(after.sd / after.mean), note)]
 
 
 def _seconds(values: Sequence[float]) -> str:
@@ -240,7 +241,7 @@ def _quantity_rows(found: Judged) -> list[tuple[str, list[list[str]]]]:
             if own is None or (name != "r2" and state.endswith("refit")):
                 continue
             sd = "" if own.sd is None else f"{own.sd:.3g}"
-            share = "" if own.sd is None or not own.mean else f"{100.0 * own.sd / abs(own.mean):.2g} %"
+            share = "" if own.sd is None or not own.mean else percent(own.sd / abs(own.mean))
             figures = [f"{value:.4g}".replace("-", "\u2212") for value in (own.mean, own.low, own.median, own.high)]
             cells.append([STATES[state], str(own.count), figures[0], sd, share, *figures[1:]])
         rows.append((QUANTITIES.get(name, words(name) + (" (W)" if name == "power" else "")), cells))

@@ -108,7 +108,11 @@ def provenance_of(study: CalibrationStudy) -> dict[str, Any]:
 def planned(options: CalibrationOptions) -> Plan:
     """The plan with the readout's refit that is asked for. Raises DataError."""
     plan = load_plan(options.plan)
-    return plan if options.refit is None else plan.with_refit(options.refit)
+    if options.refit is None:
+        return plan
+    if options.refit and not FEWEST <= options.refit <= MOST:
+        raise DataError(f"refit is {options.refit} samples; give {FEWEST} to {MOST}, or 0 for none")
+    return plan.with_refit(options.refit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,19 +184,29 @@ def calibration_study(
     """
     plan = planned(options)
     drawn = study_of(source, dataclasses.replace(chips, trim="none"), engine.workers)
-    ideal = dataclasses.replace(drawn, variation=Variation("none"), bank=None)
-    purpose = purpose_of(source, drawn.design)
-    whole = CalibrationStudy(drawn, drawn.design, purpose, plan, options.noise)
-    first = CalibrationStudy(ideal, drawn.design, purpose, plan)
-    found = run_study(first, dataclasses.replace(engine, samples=1, only=None), out / NOMINAL, usual(ideal, 0.0))
+    whole = CalibrationStudy(drawn, drawn.design, purpose_of(source, drawn.design), plan, options.noise)
+    return with_nominal_codes(whole, engine, out)
+
+
+def with_nominal_codes(
+    study: CalibrationStudy, engine: EngineOptions, out: Path
+) -> tuple[CalibrationStudy, Finished]:
+    """The study whose chips have the codes of the one without mismatch before they are calibrated; and that one's.
+
+    It is calibrated in a folder within `out`, without noise. Raises DataError where it cannot be.
+    """
+    chips = study.chips
+    ideal = dataclasses.replace(chips, variation=Variation("none"), bank=None)
+    first = dataclasses.replace(study, chips=ideal, noise=0.0)
+    one = dataclasses.replace(engine, samples=1, only=None)
+    found = run_study(first, one, out / NOMINAL, usual(ideal, 0.0))
     [nominal] = found.rows
     if not nominal.record:
         why = f"{nominal.after.outcome}: {nominal.after.reason}"
         raise DataError(f"the chip without mismatch could not be calibrated, {why}; try --timeout or --retry-failed")
     result = load_result(found.folder / nominal.record)
-    design = apply(result, drawn.design, trained_readout=True)
-    with_codes = dataclasses.replace(drawn.places[0], design=design)
-    return dataclasses.replace(whole, chips=dataclasses.replace(drawn, places=(with_codes,))), found
+    place = dataclasses.replace(chips.places[0], design=apply(result, study.design, trained_readout=True))
+    return dataclasses.replace(study, chips=dataclasses.replace(chips, places=(place,))), found
 
 
 def run_calibration(

@@ -9,25 +9,18 @@ import numpy as np
 import pyarrow as pa
 from scipy.stats import norm
 
-from mtc_hw.analysis.area_yield import AreaYield, area_yield
 from mtc_hw.analysis.chip_table import at, places
-from mtc_hw.analysis.datasheet import Datasheet
 from mtc_hw.analysis.draw_names import Level
 from mtc_hw.analysis.sensitivity import Sensitivity, regression
 from mtc_hw.analysis.sobol import Distribution, SobolIndices, sobol_of
-from mtc_hw.analysis.verdicts import verdicts
 from mtc_hw.errors import DataError
-from mtc_hw.hardware.budget import budget
 from mtc_hw.hardware.design import Deviations, MappedDesign
 from mtc_hw.hardware.mismatch import device_sigmas
-from mtc_hw.hardware.unit import UnitSize
 from mtc_hw.montecarlo.compiled import block_size, simulated
 from mtc_hw.montecarlo.draws import DRAWS, draw_names
-from mtc_hw.montecarlo.engine import TABLE, EngineOptions, run_study
+from mtc_hw.montecarlo.engine import TABLE
 from mtc_hw.montecarlo.study import Study
 from mtc_hw.montecarlo.table import SCHEMA, read_table
-from mtc_hw.montecarlo_run import ChipsOptions, study_of
-from mtc_hw.sources import Source
 from mtc_hw.spec import Array
 
 
@@ -105,28 +98,3 @@ def _values(
         chips.append(dataclasses.replace(place.design, deviations=deviations))
     results = simulated(study, place, range(len(chips)), chips, threads)
     return np.array([getattr(each.row, quantity) for each in results], dtype=np.float64)
-
-
-def yield_over_area(
-    source: Source,
-    chips: ChipsOptions,
-    engine: EngineOptions,
-    sizes: Sequence[UnitSize],
-    sheet: Datasheet,
-    out: Path,
-) -> AreaYield:
-    """The same study at several sizes of the unit transistor, each in a folder of its own in `out`.
-
-    The area is that of transistors and capacitors: converters do not change with the size.
-    """
-    by_gate = {1e12 * size.width * size.length: size for size in sizes}
-
-    def run(size: float) -> tuple[float, int, int]:
-        own = dataclasses.replace(chips, size=by_gate[size])
-        study = study_of(source, own, engine.workers)
-        finished = run_study(study, engine, out / f"{by_gate[size]}um".replace("/", "x"), sheet)
-        found = verdicts(read_table(finished.table), sheet).overall
-        cost = budget(study.design)
-        return cost["transistor area"] + cost["capacitor area"], found.good, found.total
-
-    return area_yield(run, list(by_gate))

@@ -7,21 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtc_hw.analysis.area_yield import AreaYield, Required, required
-from mtc_hw.analysis.datasheet import Datasheet, load_datasheet
 from mtc_hw.analysis.datasheet import datasheet as as_datasheet
+from mtc_hw.analysis.datasheet import load_datasheet
 from mtc_hw.analysis.draw_names import Level
 from mtc_hw.analysis.sensitivity import Sensitivity
 from mtc_hw.analysis.sobol import SobolIndices
 from mtc_hw.analysis.verdicts import Verdicts, WorstChip, verdicts, worst
-from mtc_hw.chips_analysis import explained, load_chips, yield_over_area
+from mtc_hw.chips_analysis import explained, load_chips
 from mtc_hw.errors import DataError
-from mtc_hw.hardware.unit import UnitSize
-from mtc_hw.montecarlo.engine import EngineOptions
 from mtc_hw.montecarlo_report import MontecarloStudy, write_montecarlo_report
-from mtc_hw.montecarlo_run import RESULT, ChipsOptions, shown, study_of, usual
-from mtc_hw.sensitivity_plots import area_yield_figure, sensitivity_figure
-from mtc_hw.sources import Source
+from mtc_hw.montecarlo_run import RESULT, shown
+from mtc_hw.sensitivity_plots import sensitivity_figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,62 +105,6 @@ def write_sobol(found: SobolIndices, out: Path) -> SobolFound:
     told = SobolFound(found, picture)
     _write(told.to_json(), out / "sobol.json")
     return told
-
-
-@dataclass(frozen=True, eq=False)
-class AreaFound:
-    """The curve, the size that the wanted yield takes, and the picture."""
-
-    curve: AreaYield
-    required: Required | None
-    reason: str  # why there is no required size
-    picture: Path
-
-    def to_json(self) -> dict[str, Any]:
-        points = [{"gate_area": p.size, "area": p.area, "yield": shown(p.rate)} for p in self.curve.points]
-        size = None if self.required is None else dataclasses.asdict(self.required)
-        return {"points": points, "required": size, "reason": self.reason, "picture": str(self.picture)}
-
-    def summary(self) -> str:
-        lines = [
-            f"{p.size:g} um2 gate, {1e12 * p.area:.4g} um2: yield {p.rate.value:.3g} "
-            f"({p.rate.low:.3g} to {p.rate.high:.3g})"
-            for p in self.curve.points
-        ]
-        found = self.required
-        last = self.reason
-        if found is not None:
-            last = f"a yield of {found.wanted:g} takes {found.size:.3g} um2 gate, {1e12 * found.area:.4g} um2"
-        return "\n".join([*lines, f"{last}; picture {self.picture}"])
-
-
-def area_study(
-    source: Source,
-    chips: ChipsOptions,
-    engine: EngineOptions,
-    sizes: Sequence[UnitSize],
-    sheet_path: Path | None,
-    threshold: float,
-    wanted: float,
-    out: Path,
-) -> AreaFound:
-    """Runs every size, and writes the picture and the figures to `out`. Raises DataError."""
-    sheet = load_datasheet(sheet_path) if sheet_path else _usual(source, chips, engine, threshold)
-    curve = yield_over_area(source, chips, engine, sizes, sheet, out)
-    found, reason = None, ""
-    try:
-        found = required(curve, wanted)
-    except DataError as error:
-        reason = str(error)
-    picture = out / "area.png"
-    area_yield_figure(curve, found).savefig(picture, dpi=160)
-    told = AreaFound(curve, found, reason, picture)
-    _write(told.to_json(), out / "area.json")
-    return told
-
-
-def _usual(source: Source, chips: ChipsOptions, engine: EngineOptions, threshold: float) -> Datasheet:
-    return usual(study_of(source, dataclasses.replace(chips, tier="ode"), engine.workers), threshold)
 
 
 def _write(values: dict[str, Any], path: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 from mtc_hw import __version__
 from mtc_hw.cli_calibrate import calibrate
 from mtc_hw.cli_characterise import characterise
-from mtc_hw.cli_chips import analyse, area, sobol
+from mtc_hw.cli_chips import analyse, sobol
 from mtc_hw.cli_codesign import codesign
 from mtc_hw.cli_compare import compare
 from mtc_hw.cli_corners import corners
@@ -34,8 +34,10 @@ from mtc_hw.cli_options import (
     Supply,
     Technology,
     Temperature,
+    TrimBits,
     emit,
 )
+from mtc_hw.cli_pareto import pareto
 from mtc_hw.cli_stages import budget_, map_, netlist, simulate
 from mtc_hw.cli_train import train
 from mtc_hw.errors import MtcError
@@ -113,6 +115,7 @@ def predict(
     out: Out = Path("predictions.csv"),
     level: AnyLevel = "software",
     bits: MappedBits = 8,
+    trim_bits: TrimBits = 6,
     technology: Technology = "generic",
     size: Size = SQUARE,
     jobs: Jobs = 0,
@@ -135,7 +138,14 @@ def predict(
     simulating = level in ("behavioural", "transistor")
     with open_workers(Workers(jobs=jobs)) if simulating else nullcontext() as run:
         prediction = predict_series(
-            spec, time, value, level, load_technology(technology), MappingOptions(bits=bits), size, run
+            spec,
+            time,
+            value,
+            level,
+            load_technology(technology),
+            MappingOptions(bits=bits, trim_bits=trim_bits),
+            size,
+            run,
         )
     write_prediction(prediction, out)
     values = {"predictions": str(out), "rows": len(prediction.time), "level": level}
@@ -149,13 +159,13 @@ app.command(name="simulate")(simulate)
 app.command(name="montecarlo")(montecarlo)
 app.command(name="analyse")(analyse)
 app.command(name="sobol")(sobol)
-app.command(name="area")(area)
 app.command(name="compare")(compare)
 app.command(name="calibrate")(calibrate)
 app.command(name="excitability")(excitability)
 app.command(name="corners")(corners)
 app.command(name="characterise")(characterise)
 app.command(name="codesign")(codesign)
+app.command(name="pareto")(pareto)
 
 
 @app.command()
@@ -188,10 +198,11 @@ def neuron(
     seed: ChipSeed = None,
     sample: Sample = 0,
     bits: Bits = None,
+    trim_bits: TrimBits = 6,
     size: Size = SQUARE,
     trim: Annotated[
         Literal["none", "nominal", "chip"],
-        typer.Option(help="Transistor level: whose DC sweeps set the codes, nobody's, the nominal chip's, its own."),
+        typer.Option(help="Transistor level: whose DC sweeps set the trims, nobody's, the nominal chip's, its own."),
     ] = "nominal",
     converters: Converters = "ideal",
     out: Out = Path("out"),
@@ -208,7 +219,7 @@ def neuron(
     from mtc_hw.simulate.pool import Workers, open_workers
 
     loaded = with_current(load_neuron(given), current)
-    mapping = MappingOptions(bits=bits)
+    mapping = MappingOptions(bits=bits, trim_bits=trim_bits)
     options = NeuronOptions(level, duration, size.width, size.length, mapping, trim, seed, sample, converters)
     with open_workers(Workers(jobs=1)) as run:
         result = run_neuron(loaded, load_technology(technology, corner, supply, temperature), options, run)

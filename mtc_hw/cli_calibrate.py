@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mtc_hw.cli_montecarlo import Draws, Memory, Resume, Retry, RunTime, Sheet, Threshold, Tier, Timeout
-from mtc_hw.cli_options import Given, Jobs, Json, MappedBits, Sample, Size, Technology, emit
+from mtc_hw.cli_options import Given, Jobs, Json, MappedBits, Sample, Size, Technology, TrimBits, emit
 from mtc_hw.hardware.unit import SQUARE
 
 Chips = Annotated[
@@ -15,9 +15,6 @@ Chips = Annotated[
 First = Annotated[int, typer.Option("--samples-from", min=0, help="Number of the first of the chips.")]
 Where = Annotated[
     Path | None, typer.Option("--out", help="Folder of the chips; file of one chip's record, calibration.json.")
-]
-TrimBits = Annotated[
-    int, typer.Option("--bits-of-trims", min=2, max=12, help="Bits of the trim converters, sign included.")
 ]
 Noise = Annotated[float, typer.Option(help="Of each measured value: standard deviation over full scale.")]
 Refit = Annotated[
@@ -37,7 +34,7 @@ def calibrate(
     technology: Technology = "generic",
     size: Size = SQUARE,
     bits: MappedBits = 8,
-    bits_of_trims: TrimBits = 6,
+    trim_bits: TrimBits = 6,
     local: Draws = "pelgrom",
     noise: Noise = 0.0,
     refit: Refit = None,
@@ -71,7 +68,7 @@ def calibrate(
         technology=technology,
         size=size,
         bits=bits,
-        trim_bits=bits_of_trims,
+        trim_bits=trim_bits,
         duration=duration,
     )
     options = CalibrationOptions(plan, noise, refit)

@@ -1,4 +1,4 @@
-"""The commands on what Monte Carlo found: analyse a finished run, sobol, area."""
+"""The commands on what Monte Carlo found: analyse a finished run, sobol."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -74,37 +74,4 @@ def sobol(
     options = ChipsOptions(tier=tier, seed=seed, technology=technology, size=size, duration=duration)
     study = study_of(load_source(given), options, workers)
     found = write_sobol(indices(study, quantity, points, by, workers.count), out)
-    emit(as_json, found.to_json(), found.summary())
-
-
-def area(
-    given: Given,
-    sizes: Annotated[list[str] | None, typer.Option("--size", metavar="W/L", help="um, once for each.")] = None,
-    wanted: Annotated[float, typer.Option(help="Yield whose size is wanted.")] = 0.95,
-    tier: Annotated[Literal["ode", "cells", "behavioural", "transistor"], typer.Option(help="Tier.")] = "cells",
-    samples: Annotated[int, typer.Option(min=1, help="Virtual chips of each size.")] = 200,
-    datasheet: Sheet = None,
-    threshold: Annotated[float, typer.Option(help="R2 of a good network chip, without a datasheet.")] = 0.9,
-    duration: RunTime = None,
-    technology: Technology = "generic",
-    seed: Seed = 0,
-    jobs: Jobs = 0,
-    out: Out = Path("area"),
-    as_json: Json = False,
-) -> None:
-    """Area against yield: the same study at several sizes of the unit transistor, and the size that a yield takes.
-
-    Example: mtc-hw area bursting --size 1 --size 2 --size 4 --wanted 0.95
-    """
-    from mtc_hw.chips_report import area_study
-    from mtc_hw.hardware.unit import parse_size
-    from mtc_hw.montecarlo.engine import EngineOptions
-    from mtc_hw.montecarlo_run import ChipsOptions
-    from mtc_hw.simulate.pool import Workers
-    from mtc_hw.sources import load_source
-
-    chosen = [parse_size(each) for each in sizes or ("1", "2", "4", "8")]
-    chips = ChipsOptions(tier=tier, seed=seed, technology=technology, duration=duration)
-    engine = EngineOptions(samples, workers=Workers(jobs=jobs), shown=not as_json)
-    found = area_study(load_source(given), chips, engine, chosen, datasheet, threshold, wanted, out)
     emit(as_json, found.to_json(), found.summary())

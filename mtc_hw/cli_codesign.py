@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mtc_hw.cli_options import Jobs, Json, MappedBits, Out, Size, Technology, emit
+from mtc_hw.cli_options import Jobs, Json, MappedBits, Out, Size, Technology, TrimBits, emit
 from mtc_hw.hardware.unit import SQUARE
 
 Start = Annotated[
@@ -28,6 +28,7 @@ def codesign(
     technology: Technology = "generic",
     size: Size = SQUARE,
     bits: MappedBits = 8,
+    trim_bits: TrimBits = 6,
     chips: Chips = 20,
     looped: Looped = 16,
     plan: Plan = "dc",
@@ -57,7 +58,13 @@ def codesign(
 
     given = load_start(start)
     options = CodesignOptions(
-        technology, size, MappingOptions(bits=bits), chips=chips, looped=looped, seed=seed, circuits=circuits
+        technology,
+        size,
+        MappingOptions(bits=bits, trim_bits=trim_bits),
+        chips=chips,
+        looped=looped,
+        seed=seed,
+        circuits=circuits,
     )
     given, options = quickened(given, options) if quick else (given, options)
     given, options = with_iterations(given, options, iterations, tune)

@@ -17,13 +17,14 @@ from mtc_hw.cli_options import (
     Sample,
     Size,
     Technology,
+    TrimBits,
     emit,
 )
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.unit import SQUARE, UnitSize
 
 TWICE = " Twice: of the first file, then of the second."
-LEVELS = ("level", "technology", "size", "bits", "seed", "sample", "record", "jobs")
+LEVELS = ("level", "technology", "size", "bits", "trim_bits", "seed", "sample", "record", "jobs")
 READING = ("column", "time_column", "kind", "time_unit", "tau_m", "voltage_unit", "unit_voltage", "ground",
            "threshold", "hysteresis")  # fmt: skip
 RECORDINGS = ("align", "offset", "current", "design", *READING)
@@ -68,6 +69,7 @@ def compare(
     technology: Technology = "generic",
     size: Size = SQUARE,
     bits: MappedBits = 8,
+    trim_bits: TrimBits = 6,
     seed: ChipSeed = None,
     sample: Sample = 0,
     record: Record = None,
@@ -99,7 +101,9 @@ def compare(
     """
     _refuse(context, LEVELS if second is not None else RECORDINGS, second is not None)
     if second is None:
-        values, text = _levels(first, level, duration, (technology, size, bits, seed, sample, record), jobs)
+        values, text = _levels(
+            first, level, duration, (technology, size, bits, trim_bits, seed, sample, record), jobs
+        )
     else:
         values, text = _recordings(context, first, second, out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -120,16 +124,16 @@ def _levels(
     first: str,
     level: Level,
     duration: float | None,
-    mapping: tuple[str, UnitSize, int, int | None, int, Path | None],
+    mapping: tuple[str, UnitSize, int, int, int | None, int, Path | None],
     jobs: int,
 ) -> tuple[dict[str, Any], str]:
     from mtc_hw.exports import compare_levels, design_of
     from mtc_hw.simulate.pool import Workers
     from mtc_hw.sources import load_source
 
-    technology, size, bits, seed, sample, record = mapping
+    technology, size, bits, trim_bits, seed, sample, record = mapping
     source = load_source(first)
-    design = design_of(source, bits, technology, size, seed, sample, record)
+    design = design_of(source, bits, technology, size, seed, sample, record, trim_bits=trim_bits)
     values = compare_levels(source, design, level, 1000.0 if duration is None else duration, Workers(jobs=jobs))
     same, total = values["same_count"], len(values["neurons"])
     return (

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mtc_hw.cli_options import Jobs, Json, MappedBits, Out, Size, Technology, emit
+from mtc_hw.cli_options import Jobs, Json, MappedBits, Out, Size, Technology, TrimBits, emit
 from mtc_hw.hardware.unit import LONG
 
 Tracking = Annotated[
@@ -34,6 +34,7 @@ def corners(
     technology: Technology = "generic",
     size: Size = LONG,
     bits: MappedBits = 8,
+    trim_bits: TrimBits = 6,
     tracking: Tracking = "ptat",
     corner: Corners = None,
     supply: Supplies = None,
@@ -60,7 +61,7 @@ def corners(
     options = CornersOptions(
         technology=technology,
         size=size,
-        mapping=MappingOptions(bits=bits),
+        mapping=MappingOptions(bits=bits, trim_bits=trim_bits),
         hottest=hottest,
         trim=trim,
         tracking=tracking,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mtc_hw.cli_options import Given, Jobs, Json, MappedBits, Out, Size, Technology, emit
+from mtc_hw.cli_options import Given, Jobs, Json, MappedBits, Out, Size, Technology, TrimBits, emit
 from mtc_hw.hardware.unit import SQUARE
 
 Tier = Annotated[
@@ -87,6 +87,7 @@ def montecarlo(
     threshold: Threshold = 0.9,
     technology: Technology = "generic",
     bits: MappedBits = 8,
+    trim_bits: TrimBits = 6,
     trim: Trim = "nominal",
     precision: Precision = "float64",
     confirm: Confirm = 0,
@@ -111,7 +112,7 @@ def montecarlo(
     draws, waveforms, csv = (each in (keep or ()) for each in Kept)
     variation = chosen_variation((sigma_alpha, sigma_delta, sigma_tau), local, sampling, samples)
     mapped = (technology, size, bits, trim, duration, tuple(corner or ()), tuple(temperature or ()))
-    chips = ChipsOptions(tier, variation, process, seed, *mapped, "ptat", precision, waveforms)
+    chips = ChipsOptions(tier, variation, process, seed, *mapped, "ptat", precision, waveforms, trim_bits=trim_bits)
     workers = Workers(jobs=jobs, timeout=timeout, memory=int(memory * 2**30))
     engine = EngineOptions(samples, None, workers, scheduler, resume, retry_failed, draws, csv, not as_json)
     found = run_chips(load_source(given), chips, engine, out, datasheet, threshold, confirm)

@@ -24,6 +24,9 @@ NeuronLevel = Annotated[
 ]
 Bits = Annotated[int | None, typer.Option(min=2, max=16, help="Bits of every converter; exact when not given.")]
 MappedBits = Annotated[int, typer.Option(min=2, max=16, help="Bits of every converter.")]
+TrimBits = Annotated[
+    int, typer.Option("--trim-bits", min=2, max=12, help="Bits of the trim converters, sign included.")
+]
 Jobs = Annotated[int, typer.Option(min=0, help="Parallel ngspice processes; 0: one per processor.")]
 Duration = Annotated[float, typer.Option(help="tau_m; inputs end there.")]
 SIZE = "Width and length of the unit transistor, um, as 2/8; one number for a square."

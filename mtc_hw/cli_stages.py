@@ -23,6 +23,7 @@ from mtc_hw.cli_options import (
     Supply,
     Technology,
     Temperature,
+    TrimBits,
     emit,
 )
 from mtc_hw.hardware.unit import SQUARE
@@ -39,6 +40,7 @@ def map_(
     given: Given,
     out: Out = Path("design.json"),
     bits: MappedBits = 8,
+    trim_bits: TrimBits = 6,
     exact: Annotated[bool, typer.Option("--exact", help="Ideal converters: no quantisation.")] = False,
     technology: Technology = "generic",
     size: Size = SQUARE,
@@ -63,7 +65,7 @@ def map_(
     from mtc_hw.sources import load_source
 
     wanted = None if sigma_alpha is None and sigma_delta is None else MismatchBudget(sigma_alpha, sigma_delta)
-    options = MappingOptions(bits=None if exact else bits)
+    options = MappingOptions(bits=None if exact else bits, trim_bits=trim_bits)
     source = load_source(given)
     mapped = map_source(
         source, Wishes(technology, size.width, shape_of(size, aspect), wanted, options, adapt, hottest)
@@ -84,6 +86,7 @@ def map_(
 def budget_(
     given: Given,
     bits: MappedBits = 8,
+    trim_bits: TrimBits = 6,
     technology: Technology = "generic",
     size: Size = SQUARE,
     design: Annotated[Path | None, typer.Option(help="A design of it that `map` wrote.")] = None,
@@ -101,7 +104,7 @@ def budget_(
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    wishes = Wishes(technology, size.width, size.aspect, mapping=MappingOptions(bits=bits))
+    wishes = Wishes(technology, size.width, size.aspect, mapping=MappingOptions(bits=bits, trim_bits=trim_bits))
     mapped = map_source(source, wishes).design if design is None else design_for(source, design)
     estimate, measurement = estimated(source, mapped), None
     if measure:
@@ -122,6 +125,7 @@ def netlist(
     dialect: AnyDialect = "ngspice",
     duration: Duration = 1250.0,
     bits: MappedBits = 8,
+    trim_bits: TrimBits = 6,
     technology: Technology = "generic",
     corner: Corner = "tt",
     supply: Supply = None,
@@ -146,7 +150,7 @@ def netlist(
     from mtc_hw.sources import load_source
 
     source = load_source(given)
-    design = design_of(source, bits, technology, size, seed, sample, record, corner, supply, temperature)
+    design = design_of(source, bits, technology, size, seed, sample, record, corner, supply, temperature, trim_bits)
     chosen = chosen_converters(converters, design, level)
     decks = decks_of(source, design, level, duration, whole, chosen)
     paths = write_export(decks, design, level, dialect, out, source.neuron)

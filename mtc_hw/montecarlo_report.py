@@ -10,7 +10,6 @@ import pyarrow as pa
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mtc_hw.analysis.area_yield import AreaYield, Required
 from mtc_hw.analysis.chip_table import finished, places, quantities
 from mtc_hw.analysis.datasheet import Datasheet, Limits
 from mtc_hw.analysis.sensitivity import Sensitivity
@@ -28,7 +27,7 @@ from mtc_hw.montecarlo_plots import (
 )
 from mtc_hw.plots import NARROW, WIDE, inline_svg
 from mtc_hw.report import LONGEST_REASON, SHOWN_FAILURES, Card, engineering, rendered
-from mtc_hw.sensitivity_plots import area_yield_figure, sensitivity_figure
+from mtc_hw.sensitivity_plots import sensitivity_figure
 from mtc_hw.verdict import Tone, Verdict
 
 PAGE = "montecarlo.html"
@@ -43,8 +42,6 @@ class MontecarloStudy:
     table: pa.Table
     sheet: Datasheet | None = None
     sensitivities: Sequence[Sequence[Sensitivity]] = ()  # a figure each; the results of one are shown together
-    area: AreaYield | None = None
-    required: Required | None = None  # a point of `area`
     provenance: Mapping[str, object] = field(default_factory=dict)
     confidence: float = CONFIDENCE
     worst: int = 12  # chips to list
@@ -94,8 +91,6 @@ def _figures(study: MontecarloStudy, found: Verdicts | None) -> dict[str, dict[s
         drawn["running"] = partial(running_figure, found)
         if len(found.conditions) > 1:
             drawn["conditions"] = partial(conditions_figure, found)
-    if study.area is not None:
-        drawn["area"] = partial(area_yield_figure, study.area, study.required)
     return {name: _both_widths(name, draw) for name, draw in drawn.items()}
 
 

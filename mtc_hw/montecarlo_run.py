@@ -76,7 +76,7 @@ class ChipsOptions:
 def study_of(source: Source, options: ChipsOptions, workers: Workers, shown: bool = False) -> Study:
     """Maps, trims and moves the source to its conditions. Raises DataError for what cannot be studied."""
     design = design_of(source, options.bits, options.technology, options.size, trim_bits=options.trim_bits)
-    subject = _subject(source, design, options)
+    subject = subject_of(source, design, options)
     if options.trim == "nominal" and options.tier in TRIMMED and source.design is None:
         design = _trimmed(source, design, workers, shown)
     variation, bank = options.variation, None
@@ -97,7 +97,8 @@ def study_of(source: Source, options: ChipsOptions, workers: Workers, shown: boo
     )
 
 
-def _subject(source: Source, design: MappedDesign, options: ChipsOptions) -> FreeNeuron | DrivenNetwork:
+def subject_of(source: Source, design: MappedDesign, options: ChipsOptions) -> FreeNeuron | DrivenNetwork:
+    """What chips of the design do: a neuron runs free, a network hears its task's test part. Raises DataError."""
     if source.neuron is not None:
         usual_duration = source.neuron.duration or DURATION
         duration = usual_duration if options.duration is None else options.duration

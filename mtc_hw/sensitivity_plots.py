@@ -1,4 +1,4 @@
-"""Figures of what explains a spread, and of what yield costs in area."""
+"""Figures of what explains a spread."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,6 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from mtc_hw.analysis.area_yield import AreaYield, Required
 from mtc_hw.analysis.sensitivity import Sensitivity
 from mtc_hw.montecarlo_plots import words
 from mtc_hw.plots import INK, ONE_COLUMN, STYLE, WIDE
@@ -70,38 +69,3 @@ def sensitivity_title(result: Sensitivity, shown: int = SHOWN, narrow: bool = Fa
     if others:
         parts.append(f"{len(others)} more with {100.0 * sum(share.value for share in others):.0f} % together")
     return ("\n" if narrow else "; ").join(parts)
-
-
-@rc_context(STYLE)
-def area_yield_figure(curve: AreaYield, found: Required | None = None, width: float = WIDE) -> Figure:
-    """Yield with its interval against area; the fitted curve, and where it reaches a wanted yield."""
-    figure = Figure(figsize=(width, 3.0), layout="constrained")
-    axes = figure.subplots()
-    area = curve.areas * 1e12  # m2 to um2
-    rates = [point.rate for point in curve.points]
-    axes.vlines(area, [rate.low for rate in rates], [rate.high for rate in rates], color=COLOURS[0], linewidth=2.0,
-                alpha=0.5, label=f"{100.0 * curve.confidence:g} % interval")  # fmt: skip
-    axes.plot(area, [rate.value for rate in rates], "o", color=COLOURS[0], markersize=5.5, label="yield")
-    axes.plot(area, curve.fitted, color=INK, linewidth=1.0, label="never falling fit")
-    if found is not None:
-        place = found.area * 1e12
-        axes.plot([area[0], place, place], [found.wanted, found.wanted, 0.0], color=INK, linestyle=(0, (4, 2)),
-                  linewidth=1.0)  # fmt: skip
-        low = area[0] if found.low_area is None else found.low_area * 1e12
-        high = area[-1] if found.high_area is None else found.high_area * 1e12
-        axes.axvspan(low, high, color=COLOURS[1], alpha=0.3, linewidth=0, label="where it may be reached")
-        axes.set_title(f"{100.0 * found.wanted:g} % at {_area_text(place)} µm², unit transistor {found.size:.3g} µm²")
-    axes.set_xscale("log")
-    axes.set_xticks(area, [_area_text(each) for each in area])
-    axes.minorticks_off()
-    axes.set_ylim(-0.02, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("area (µm²)")
-    axes.set_ylabel("yield")
-    axes.grid()
-    figure.legend(loc="outside upper left", ncols=2 if width < ONE_COLUMN else 4)
-    return figure
-
-
-def _area_text(value: float) -> str:
-    return f"{value:.0f}" if value >= 100.0 else f"{value:.3g}"

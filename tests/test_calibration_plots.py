@@ -91,6 +91,7 @@ def test_a_value_far_off_is_counted_and_does_not_squeeze_the_others():
 
 def test_a_spread_in_figures():
     assert spread_text(np.array([1600.0, 1700.0])) == "1650, sd 70.7 (4.3 %)"
+    assert spread_text(np.array([1.0, 30.0])) == "15.5, sd 20.5 (132 %)"
     assert spread_text(np.array([7.0, NAN])) == "7"
     assert spread_text(np.array([NAN])) == "none"
 

@@ -1,13 +1,12 @@
-"""What a finished run shows: regression and Sobol agree, area buys yield, and a run without draws says so."""
+"""What a finished run shows: regression and Sobol agree, and a run without draws says so."""
 
 import json
 
 import pytest
 
 from mtc_hw.chips_analysis import explained, load_chips, sobol
-from mtc_hw.chips_report import analysed, area_study, write_sobol
+from mtc_hw.chips_report import analysed, write_sobol
 from mtc_hw.errors import DataError
-from mtc_hw.hardware.unit import parse_size
 from mtc_hw.montecarlo.engine import EngineOptions
 from mtc_hw.montecarlo_run import ChipsOptions, run_chips, study_of
 from mtc_hw.simulate.pool import Workers
@@ -81,17 +80,3 @@ def test_sobol_needs_a_fast_tier_and_a_column_of_numbers():
         sobol(study_of(TONIC, ChipsOptions(tier="behavioural"), ONE), "isi_mean", 8, "element", 1)
     with pytest.raises(DataError, match=r"^no quantity 'regime'; there are: supply"):
         sobol(study_of(TONIC, OPTIONS, ONE), "regime", 8, "element", 1)
-
-
-@pytest.mark.slow
-def test_area_buys_yield(tmp_path):
-    sheet = tmp_path / "sheet.toml"
-    sheet.write_text("[isi_mean]\nmin = 53.0\nmax = 60.0\n")
-    sizes = [parse_size(text) for text in ("2", "4")]
-    found = area_study(TONIC, OPTIONS, EngineOptions(60, workers=ONE), sizes, sheet, 0.9, 0.999, tmp_path / "area")
-    small, large = found.curve.points
-    assert small.rate.value < large.rate.value
-    assert small.area < large.area
-    assert found.required is None
-    assert "lies above the curve" in found.reason
-    assert found.picture.is_file()

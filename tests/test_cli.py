@@ -19,7 +19,7 @@ from mtc_hw.neuron_file import preset_names
 
 COMMANDS = {
     "train", "predict", "map", "netlist", "simulate", "montecarlo",
-    "analyse", "sobol", "area", "compare", "calibrate", "report", "neuron", "run",
+    "analyse", "sobol", "pareto", "compare", "calibrate", "report", "neuron", "run",
     "excitability", "doctor", "budget", "characterise", "corners", "codesign",
 }  # fmt: skip
 
@@ -226,9 +226,11 @@ def test_converters_of_transistors_hold_the_same_codes(capsys, tmp_path):
     texts = [Path(each["decks"][0]).read_text() for each in (ideal, drawn)]
     assert [with_deck(known, text).digest for text in texts] == [known.digest] * 2
     assert re.findall(r"^\.subckt (\w*dac\w*)", texts[1], re.MULTILINE) == [
-        "bias_dac", "offset_dac", "bias_dac_8", "split_bias_dac_8_12", "reference_dac",
+        "bias_dac", "offset_dac", "series_dac", "bias_dac_8", "split_bias_dac_8_12", "reference_dac",
     ]  # fmt: skip
-    assert "whatever the level: bias_dac, offset_dac." in (tmp_path / "transistor" / "README.md").read_text()
+    assert (
+        "whatever the level: bias_dac, offset_dac, series_dac." in (tmp_path / "transistor" / "README.md").read_text()
+    )
 
 
 def test_a_deck_with_commands_in_it_is_refused(capsys, tmp_path):
@@ -321,11 +323,11 @@ def test_ctrl_c_during_simulation_ends_soon_and_leaves_nothing_running(tmp_path)
 
 def test_many_chips_are_calibrated_into_a_folder(capsys, tmp_path):
     arguments = ["calibrate", "tonic", "--size", 2, "--level", "ode", "--duration", 600, "--samples-from", 3]
-    done = call_json(capsys, *arguments, "--chips", 2, "--bits-of-trims", 5, "--out", tmp_path / "c")
+    done = call_json(capsys, *arguments, "--chips", 2, "--trim-bits", 5, "--out", tmp_path / "c")
     assert (done["n_ok"], done["n_failed"], done["provenance"]["trim_bits"]) == (2, 0, 5)
     assert Path(done["report"]) == tmp_path / "c" / "report.html"
     assert sorted(path.name[:7] for path in (tmp_path / "c" / "records").iterdir()) == ["chip-3-", "chip-4-"]
-    again = call_json(capsys, *arguments, "--chips", 2, "--bits-of-trims", 5, "--out", tmp_path / "c")
+    again = call_json(capsys, *arguments, "--chips", 2, "--trim-bits", 5, "--out", tmp_path / "c")
     assert (again["calibrated"], again["table_digest"]) == (0, done["table_digest"])
     code, out, err = call(capsys, *arguments, "--chips", 1, "--plan", "missing", "--out", tmp_path / "d")
     assert (code, out) == (2, "")

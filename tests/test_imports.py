@@ -81,6 +81,7 @@ LAYERS = [
         "cli_chips",
         "cli_compare",
         "cli_codesign",
+        "cli_pareto",
         "cli",
         "__main__",
     ],

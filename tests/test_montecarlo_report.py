@@ -5,7 +5,6 @@ import re
 import pytest
 from synthetic_chips import chips, table
 
-from mtc_hw.analysis.area_yield import area_yield, required
 from mtc_hw.analysis.datasheet import datasheet
 from mtc_hw.analysis.sensitivity import regression
 from mtc_hw.analysis.verdicts import verdicts
@@ -26,14 +25,11 @@ def cells(page: str, row: str) -> list[str]:
 
 def test_a_whole_page_has_every_part_and_the_same_bytes_twice(tmp_path):
     made, draws = chips(120, failing=0.03)
-    curve = area_yield(lambda size: (size * 1e-12, round(5 * size), 20), [1.0, 2.0, 4.0])
     study = MontecarloStudy(
         "tonic",
         made,
         SHEET,
         [[regression(made, draws, "isi_mean").shares()]],
-        curve,
-        required(curve, 0.5),
         {"seed": "1", "tier": "ode"},
     )
     path = write_montecarlo_report(study, tmp_path / "deep" / "folder")
@@ -47,7 +43,6 @@ def test_a_whole_page_has_every_part_and_the_same_bytes_twice(tmp_path):
         "Yield",
         "Worst chips",
         "What explains the spread",
-        "Area against yield",
         "How this was made",
     ]
     assert "<script" not in page and "http" not in page

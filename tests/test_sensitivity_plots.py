@@ -1,15 +1,13 @@
-"""Figures of shares and of area against yield."""
+"""Figures of shares."""
 
-import numpy as np
 import pytest
 from scipy.stats import norm
 from synthetic_chips import EFFECTS, PATHS, chips
 
-from mtc_hw.analysis.area_yield import area_yield, required
 from mtc_hw.analysis.sensitivity import regression
 from mtc_hw.analysis.sobol import sobol_of
 from mtc_hw.plots import NARROW, WIDE, inline_svg
-from mtc_hw.sensitivity_plots import area_yield_figure, sensitivity_figure, sensitivity_title
+from mtc_hw.sensitivity_plots import sensitivity_figure, sensitivity_title
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +43,3 @@ def test_first_order_and_total_stand_side_by_side(width):
     assert len(figure.axes[0].containers) == 2
     assert sensitivity_title(found.first) == "ISI mean; 64 rows of the design, 32 draws"
     assert inline_svg(figure, "s").startswith("<svg")
-
-
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("good", [(2, 8, 19), (0, 0, 0), (20, 20, 20)])
-def test_area_against_yield_is_drawn_with_and_without_a_wanted_yield(good, width):
-    counts = dict(zip((1.0, 4.0, 16.0), good, strict=True))
-    curve = area_yield(lambda size: (size * 1e-10, counts[size], 20), list(counts))
-    found = required(curve, 0.5) if good == (2, 8, 19) else None
-    axes = area_yield_figure(curve, found, width).axes[0]
-    assert axes.get_xscale() == "log"
-    shown = {line.get_label(): line for line in axes.lines}
-    assert shown["yield"].get_xdata() == pytest.approx([100.0, 400.0, 1600.0])  # um2
-    assert shown["yield"].get_ydata() == pytest.approx(np.array(good) / 20.0)
-    assert (axes.get_title(loc="left") == "") == (found is None)

@@ -78,12 +78,14 @@ class Judged:
 def judged(rows: Sequence[CalibratedChip], sheet: Datasheet) -> Judged:
     """Judges every state by one datasheet. Raises DataError for a datasheet that does not fit, and without chips."""
     states: list[State] = ["before", "after"]
-    if any(row.r2_refitted is not None for each in rows for row in (each.before, each.after)):
-        states = ["before", "before_refit", "after", "after_refit"]
+    if any(each.before.r2_refitted is not None for each in rows):
+        states.insert(1, "before_refit")
+    if any(each.after.r2_refitted is not None for each in rows):
+        states.append("after_refit")
     tables = {state: state_table(rows, state) for state in states}
     found = {state: verdicts(table, sheet) for state, table in tables.items()}
     good = {state: each.good for state, each in found.items()}
-    last, same_before = states[-1], states[len(states) // 2 - 1]
+    last, same_before = states[-1], states[states.index("after") - 1]
     reasons = {each.sample: each.why for each in worst(tables[last], sheet, len(rows))}
     unsaved = tuple(
         Unsaved(

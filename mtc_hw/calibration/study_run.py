@@ -14,14 +14,15 @@ from mtc_hw.calibration.block import calibrate_block
 from mtc_hw.calibration.chip_row import SCHEMA, Calibrated, CalibratedChip
 from mtc_hw.calibration.result import save_result
 from mtc_hw.calibration.study import CalibrationStudy
-from mtc_hw.errors import DataError
+from mtc_hw.errors import DataError, MtcError
 from mtc_hw.montecarlo.engine import MOST, EngineOptions, good
 from mtc_hw.montecarlo.figures import blank
 from mtc_hw.montecarlo.ledger import Ledger, kept_path, open_ledger
 from mtc_hw.montecarlo.progress import Tally, watching
 from mtc_hw.montecarlo.table import write_table
 from mtc_hw.simulate.outcome import Loss
-from mtc_hw.simulate.pool import Pool, open_workers
+from mtc_hw.simulate.pool import Pool, Runner, open_workers
+from mtc_hw.simulate.progress import watched
 from mtc_hw.spec import Array
 
 TABLE = "table.parquet"
@@ -74,8 +75,12 @@ def _run_missing(
     if not missing:
         return 0
     tally = Tally(options.chips, options.chips - len(missing))
-    with watching(tally, options.shown) as watcher, open_workers(options.workers, study) as pool:
-        for block in _calibrated(study, pool, missing):
+    alone = options.chips == 1
+    with watching(tally, options.shown and not alone) as watcher, open_workers(options.workers, study) as pool:
+        # Of few chips in ngspice the decks are shared among the workers, else the chips.
+        few = not study.chips.compiled and len(missing) < options.workers.count
+        run = watched(pool, "decks", options.shown and alone)
+        for block in _here(study, run, missing) if few else _calibrated(study, pool, missing):
             ledger.add(study.key, [_stored(study, ledger.folder, each) for each in block])
             for each in block:
                 tally.add(not each.row.ok, good(sheet, each.row.after))
@@ -98,6 +103,19 @@ def _calibrated(study: CalibrationStudy, pool: Pool, samples: Sequence[int]) -> 
             yield _lost(study, block, found) if isinstance(found, Loss) else found
     for block, found in pool.each(calibrate_block, [(sample,) for sample in again]):
         yield _lost(study, block, found) if isinstance(found, Loss) else found
+
+
+def _here(study: CalibrationStudy, run: Runner, samples: Sequence[int]) -> Iterator[list[Calibrated]]:
+    """Chip by chip in this process; an exception costs the chip alone, as in a worker."""
+    for sample in samples:
+        start = time.perf_counter()
+        try:
+            yield calibrate_block(study, (sample,), run)
+        except MtcError:
+            raise
+        except Exception as error:
+            loss = Loss("crashed", f"{type(error).__name__}: {error}", time.perf_counter() - start)
+            yield _lost(study, (sample,), loss)
 
 
 def _lost(study: CalibrationStudy, block: Sequence[int], loss: Loss) -> list[Calibrated]:

@@ -115,6 +115,7 @@ def test_the_same_chips_stand_together_whichever_are_missing():
     assert list(tonic_study("behavioural").blocks([0, 1])) == [(0,), (1,)]
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(whole, tmp_path):
     script = Path(__file__).parents[1] / "calibration_studies.py"
     command = [sys.executable, str(script), str(tmp_path), "1000"]
@@ -177,8 +178,23 @@ def test_a_chip_whose_decks_take_too_long_is_a_row_with_the_reason(tmp_path):
     assert row.after.reason
 
 
-@pytest.mark.parametrize(("noise", "samples"), [(-0.1, 1), (1.0, 1), (float("nan"), 1)])
-def test_an_impossible_noise_is_refused(noise, samples):
+def test_of_few_chips_the_decks_are_shared_and_one_that_raises_is_a_row(tmp_path, monkeypatch):
+    study = tonic_study("behavioural")
+    shared = run_study(study, options(1), tmp_path / "few", SHEET)
+    own = run_study(study, options(1, workers=Workers(jobs=1)), tmp_path / "one", SHEET)
+    assert shared.digest == own.digest
+    with monkeypatch.context() as patched:
+        patched.setattr(study_run, "calibrate_block", raises)
+        [row] = run_study(study, options(1), tmp_path / "bad", SHEET).rows
+    assert (row.after.outcome, row.after.reason) == ("crashed", "ZeroDivisionError: division by zero")
+
+
+def raises(study, samples, run):
+    return 1 / 0
+
+
+@pytest.mark.parametrize("noise", [-0.1, 1.0, float("nan")])
+def test_an_impossible_noise_is_refused(noise):
     with pytest.raises(DataError, match=r"^noise is .*; it must be from 0 to below 1, such as 0.01$"):
         tonic_study(noise=noise)
 
