@@ -1,9 +1,9 @@
 """Does co-design beat calibration alone? The same chips, calibrated alike, carry three networks of one size.
 
-Run: python benchmarks/codesign.py [--chips 100] [--size 2] [--iterations 800] [--tune 250] [--out FOLDER] [--quick]
+Run: python benchmarks/codesign.py [--chips 100] [--size 2] [--iterations 2000] [--tune 250] [--out FOLDER] [--quick]
 
-"ideal" is trained in ideal mathematics, "measured" in the measured curves of the cells, its last `--tune` iterations
-on chips with the recipe's spread; those of "co-designed" have calibrated chips in the loop beside these.
+"ideal" is trained in ideal mathematics, "measured" in the measured curves of the cells, with the spread of the recipe
+"circuit". "co-designed" is "measured" but for the last `--tune` iterations, which have calibrated chips in the loop.
 All have as many neurons, the same transistors, capacitors and converters; where a network's area is larger than that
 of "ideal", its capacitors shrink. Every chip is trimmed by the same plan towards its own network and judged on the
 `cells` tier, with the trained readout and with one refitted to it. What is finished stays in the folder, and another
@@ -75,11 +75,10 @@ class Contest:
         """Of a training, and of its last iterations."""
         g = self.given
         own: dict[str, Any] = {name: getattr(g, name) for name in ("hidden", "seed", "batch", "window", "burn_in")}
-        recipe = dataclasses.replace(load_recipe("circuit"), curves=curves, **own)
-        whole = dataclasses.replace(recipe, iterations=g.iterations, chips="nominal", spread=Spread())
-        last = dataclasses.replace(
-            recipe if curves == "cells" else whole, iterations=g.tune, learning_rate=g.rate, warm_up=FINE.warm_up
-        )
+        whole = dataclasses.replace(load_recipe("circuit"), curves=curves, iterations=g.iterations, **own)
+        if curves == "linear":
+            whole = dataclasses.replace(whole, chips="nominal", spread=Spread())
+        last = dataclasses.replace(whole, iterations=g.tune, learning_rate=g.rate, warm_up=FINE.warm_up)
         return whole, last
 
     def _first(self, name: str) -> Trained:
@@ -225,9 +224,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--technology", default="generic")
     parser.add_argument("--plan", default="dc")
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--iterations", type=int, default=800)
+    parser.add_argument("--iterations", type=int, default=2000)
     parser.add_argument("--tune", type=int, default=250, help="of them, at a small rate, after these")
-    parser.add_argument("--rate", type=float, default=3e-3, help="learning rate of these")
+    parser.add_argument("--rate", type=float, default=2e-3, help="learning rate of these")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--window", type=int, default=650)
     parser.add_argument("--burn-in", type=int, default=250)

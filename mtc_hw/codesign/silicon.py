@@ -57,7 +57,7 @@ def reprogram(layout: MappedDesign, spec: ModelSpec) -> MappedDesign:
     )
 
 
-TRIMS = ("bias_trim", "reference_trim", "input_trim", "offset_trim", "trim")
+TRIMS = ("bias_trim", "reference_trim", "input_trim", "offset_trim", "trim", "pole_code")
 """What a chip keeps when it is set to other parameters: trims are fixed codes on top of those of the network."""
 
 
@@ -98,17 +98,29 @@ class CompiledChips:
         together = population([onto(codes, self.chips[each]) for each in used])
         meant = as_spec(together) if self.tier == "ode" else as_cells(together)
         volts = row_offset(together) / together.scale.volt
-        shift = volts[-1] if len(together.readout_code) else np.zeros(together.count)
+        outputs = len(together.readout_code)
+        shift = volts[-outputs] if outputs else np.zeros(together.count)
+        tau = np.repeat([self._tau(each) for each in used], codes.count)
         place = {each: index for index, each in enumerate(used)}
         rows = [place[each] for each in chips]
         found = [
-            self._run(codes, meant, shift, inputs[first : first + ROWS], rows[first : first + ROWS])
+            self._run(codes, meant, shift, tau, inputs[first : first + ROWS], rows[first : first + ROWS])
             for first in range(0, len(rows), ROWS)
         ]
         return np.concatenate(found)
 
-    def _run(self, codes: MappedDesign, meant: ModelSpec, shift: Array, inputs: Array, rows: list[int]) -> Array:
-        """Windows (B, samples) on chips at these places of the population, whose synapses' offsets are `shift`."""
+    def _tau(self, chip: int) -> float:
+        """Of the chip's own low-pass, tau_m."""
+        own = self.chips[chip]
+        return own.readout_tau / own.scale.second if len(own.pole_code) else 3.0
+
+    def _run(
+        self, codes: MappedDesign, meant: ModelSpec, shift: Array, tau: Array, inputs: Array, rows: list[int]
+    ) -> Array:
+        """Windows (B, samples) on chips at these places of the population.
+
+        `shift` are its synapses' offsets, unit voltages, `tau` its low-passes', tau_m, one for each neuron.
+        """
         count, spacing = codes.count, input_spacing(codes)
         lanes = np.concatenate([np.arange(count) + row * count for row in rows])
         felt = inputs if meant.input_curve is None else meant.input_curve(inputs)
@@ -127,15 +139,17 @@ class CompiledChips:
             threads=self.threads,
         )
         sent = codes.synapse(trace.voltage - shift[lanes].astype(np.float32))
-        tau = codes.readout_tau / codes.scale.second if len(codes.pole_code) else 3.0
-        kept = filtered(sent, record, tau)[::GRID]
+        kept = filtered(sent, record, tau[lanes])[::GRID]
         return np.moveaxis(kept.reshape(len(kept), len(rows), count), 0, 1).astype(np.float64)
 
 
-def filtered(signal: Array, step: float, tau: float) -> Array:
-    """`readout.lowpass` in the signal's own precision, time by time: for thousands of columns five times as fast."""
-    decay = signal.dtype.type(np.exp(-step / tau))
-    gain = signal.dtype.type((1.0 - np.exp(-step / tau)) / 2.0)
+def filtered(signal: Array, step: float, tau: Array) -> Array:
+    """`readout.lowpass` in the signal's own precision, time by time: for thousands of columns five times as fast.
+
+    Each column of the signal (T, M) has its own tau (M,).
+    """
+    decay = np.exp(-step / tau).astype(signal.dtype)
+    gain = (1.0 - decay) / 2.0
     before, result = np.zeros((POLES + 1, signal.shape[1]), signal.dtype), np.zeros_like(signal)
     before[0] = signal[0]
     for row in range(1, len(signal)):

@@ -11,7 +11,7 @@ from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.metrics import r2
 from mtc_hw.model.tasks import Examples, Split
-from mtc_hw.montecarlo.compiled import block_size, simulated
+from mtc_hw.montecarlo.compiled import simulated
 from mtc_hw.montecarlo.study import DrivenNetwork, Series, Study, Tier, one_place
 from mtc_hw.simulate.network import run_networks
 from mtc_hw.simulate.pool import Runner
@@ -76,10 +76,10 @@ def _scores(
     """R2 with the chips' readouts, and with those fitted here."""
     places = one_place(chips[0])
     study = Study(subject, chips[0], places, options.tier, Variation(), seed, precision="float32")
-    rows, block = [], block_size(study)
-    for first in range(0, len(chips), block):
-        part = chips[first : first + block]
-        rows += simulated(study, places[0], range(first, first + len(part)), part, options.threads)
+    rows = []
+    for sample, chip in enumerate(chips):
+        # Alone: chips side by side share the first one's low-pass and readout converter, which trims have turned.
+        rows += simulated(study, places[0], [sample], [chip], options.threads)
     raw, refitted = (np.array([_found(getattr(each.row, name)) for each in rows]) for name in ("r2", "r2_refitted"))
     return raw, refitted
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mtc_hw.calibration.compiled_instrument import CompiledInstrument
 from mtc_hw.calibration.observables import Answer, Observables
 from mtc_hw.codesign.silicon import GRID, CompiledChips, MeasuredChips, filtered, onto, reprogram
 from mtc_hw.errors import DataError
@@ -61,9 +62,11 @@ def test_a_layout_is_not_set_to_a_network_with_other_elements(design, small_netw
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_filtered_is_the_low_pass(kind):
     signal = np.random.default_rng(1).uniform(size=(80, 5)).astype(kind)
-    found = filtered(signal, 0.4, 3.0)
+    tau = np.array([3.0, 3.0, 3.0, 2.0, 5.0])
+    found = filtered(signal, 0.4, tau)
     assert found.dtype == kind
-    assert np.allclose(found, lowpass(signal, 0.4, 3.0), atol=1e-6, rtol=0)
+    wanted = np.stack([lowpass(each, 0.4, own) for each, own in zip(signal.T, tau, strict=True)], axis=1)
+    assert np.allclose(found, wanted, atol=1e-6, rtol=0)
 
 
 def test_a_chip_without_mismatch_does_what_its_codes_mean(design, small_network, inputs):
@@ -139,3 +142,17 @@ def test_trims_stay_on_top_of_other_parameters(design, small_network, inputs):
     assert np.array_equal(onto(reprogram(design, louder), turned).offset_current(), moved.offset_current())
     plain, trimmed = (CompiledChips((each,))(louder, inputs, [0, 0, 0]) for each in (chip, turned))
     assert not np.array_equal(plain, trimmed)
+
+
+def test_features_of_trimmed_chips_are_those_of_their_instruments(design, small_network, inputs):
+    chips = []
+    for sample in range(2):
+        chip = perturb(design, 0, sample)
+        slower = chip.pole_code.copy()
+        slower[0] = slower[0] - 20.0 * sample
+        chips.append(dataclasses.replace(chip, pole_code=slower, offset_trim=chip.offset_trim + sample))
+    instruments = tuple(CompiledInstrument([chip], "cells") for chip in chips)
+    settings = tuple(dataclasses.replace(chip, deviations=None) for chip in chips)
+    slow = MeasuredChips(settings, instruments)(small_network, inputs, [0, 1, 1])
+    fast = CompiledChips(tuple(chips))(small_network, inputs, [0, 1, 1])
+    assert np.abs(fast - slow).max() < 0.02 * np.abs(slow).max()
