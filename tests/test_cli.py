@@ -226,9 +226,11 @@ def test_converters_of_transistors_hold_the_same_codes(capsys, tmp_path):
     texts = [Path(each["decks"][0]).read_text() for each in (ideal, drawn)]
     assert [with_deck(known, text).digest for text in texts] == [known.digest] * 2
     assert re.findall(r"^\.subckt (\w*dac\w*)", texts[1], re.MULTILINE) == [
-        "bias_dac", "offset_dac", "bias_dac_8", "split_bias_dac_8_12", "reference_dac",
+        "bias_dac", "offset_dac", "series_dac", "bias_dac_8", "split_bias_dac_8_12", "reference_dac",
     ]  # fmt: skip
-    assert "whatever the level: bias_dac, offset_dac." in (tmp_path / "transistor" / "README.md").read_text()
+    assert (
+        "whatever the level: bias_dac, offset_dac, series_dac." in (tmp_path / "transistor" / "README.md").read_text()
+    )
 
 
 def test_a_deck_with_commands_in_it_is_refused(capsys, tmp_path):

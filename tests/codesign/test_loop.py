@@ -12,6 +12,7 @@ from mtc_hw.checkpoint import load_spec
 from mtc_hw.codesign.loop import CodesignOptions, codesign, in_its_cells
 from mtc_hw.codesign.start import load_start, quickened, series_of, with_seed
 from mtc_hw.codesign.trimming import ByPlan, Trimmed
+from mtc_hw.codesign.verify import verify, verify_circuits
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.faithful import as_cells
 from mtc_hw.hardware.unit import parse_size
@@ -97,7 +98,8 @@ def test_one_seed_goes_everywhere():
 
 def test_the_command_trains_in_the_cells_and_leaves_every_file(capsys, tmp_path):
     out = tmp_path / "design"
-    asked = ["codesign", "fast", "--quick", "--iterations", 5, "--tune", 2, "--size", 2, "--chips", 3, "--out", out]
+    few = ["--iterations", 5, "--tune", 2, "--size", 2, "--chips", 3, "--plan", "none"]
+    asked = ["codesign", "fast", "--quick", *few, "--out", out]
     values = call_json(capsys, *asked)
     assert [each["name"] for each in values["steps"]] == ["trained", "fine-tuned"]
     assert json.loads((out / "result.json").read_text()) == values
@@ -153,3 +155,12 @@ def test_a_plan_tells_how_many_neurons_are_on_target(found, split, options, smal
     assert not np.array_equal(trimmed.chips[0].readout_code, trimmed.refitted[0].readout_code)
     assert np.array_equal(trimmed.chips[0].bias_trim, trimmed.refitted[0].bias_trim)
     assert all(0.0 <= each <= 1.0 for each in trimmed.success) and len(trimmed.success) == 2
+
+
+def test_some_chips_are_judged_by_their_transistors_too(found, split, options, runner):
+    chips = [options.variation.draw(found.steps[0].design, 0, sample) for sample in range(1)]
+    short = dataclasses.replace(options.verify, test=30)
+    seen = verify_circuits(chips, split, short, runner)
+    cells = verify(Trimmed(tuple(chips)), split, short)
+    assert seen.raw.shape == (1,) and np.isnan(seen.refitted).all()
+    assert seen.raw[0] == pytest.approx(cells.raw[0], abs=0.3 * abs(1.0 - cells.raw[0]))

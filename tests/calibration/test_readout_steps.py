@@ -1,0 +1,133 @@
+"""A chip's readout: gain, zero and new weights, set and measured; what could not be measured keeps its codes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from faulty_instrument import Faulty
+
+from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
+from mtc_hw.calibration.observables import PREDICTIONS, Driven, Request
+from mtc_hw.calibration.plan import RefitStep
+from mtc_hw.calibration.purpose import Lesson
+from mtc_hw.calibration.readout_steps import refitted, trim_readout
+from mtc_hw.course import POINTS, Course
+from mtc_hw.hardware.design import as_spec
+from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.metrics import r2
+from mtc_hw.readout import predict
+from mtc_hw.spec import Readout, RectifiedTanh
+
+STEP = RefitStep(method="refit", samples=220, burn_in=30)
+
+
+def instrument_of(chip, runner, level="behavioural"):
+    held = np.zeros((POINTS, chip.count))
+    course = Course(held, np.stack([held] * 3), np.zeros((POINTS, chip.input_code.shape[1], chip.count)))
+    return NgspiceInstrument(chip, level, runner, course)
+
+
+@pytest.fixture(scope="module")
+def single(network):
+    """One neuron with two inputs and two outputs."""
+    readout = dataclasses.replace(network.readout, weights=network.readout.weights[:, :1])
+    return dataclasses.replace(
+        network, neurons=network.neurons.take(0), weights=network.weights[:1], bias=network.bias[:1], readout=readout
+    )
+
+
+@pytest.mark.parametrize("bits", [None, 10])
+def test_a_trimmed_transistor_readout_answers_what_it_is_asked(mapped, single, runner, bits):
+    design = mapped(single, bits=bits)
+    instrument = instrument_of(design, runner, "transistor")
+    codes, wrong = trim_readout(design, single.readout, instrument)
+    assert wrong == ""
+    gain, zero = np.polyfit(PREDICTIONS, instrument.measure(codes, Request(readout=True)).readout.T, 1)
+    assert gain == pytest.approx(np.ones(2), abs=0.01)
+    assert codes.readout_offset + zero == pytest.approx(single.readout.offset, abs=0.005)
+    assert not np.array_equal(codes.pole_code, design.pole_code)
+    assert (codes.readout_offset != design.readout_offset).all()
+
+
+def test_a_readout_that_cannot_be_measured_keeps_its_codes_and_says_so(mapped, single, runner):
+    design = mapped(single, bits=8)
+    silent = Faulty(instrument_of(design, runner), hanging=range(10))
+    codes, wrong = trim_readout(design, single.readout, silent)
+    assert codes is design and wrong == "the readout could not be measured"
+
+
+def test_a_readout_whose_gain_is_beyond_its_range_is_no_success(mapped, single, runner):
+    design = mapped(single, bits=8)
+    chip = instrument_of(design, runner)
+
+    class Weak:
+        identity = "weak"
+
+        def measure(self, codes, request):
+            seen = chip.measure(codes, request)
+            return dataclasses.replace(seen, readout=0.001 * seen.readout)
+
+    assert "the readout's gain is" in trim_readout(design, single.readout, Weak())[1]
+
+
+@pytest.fixture(scope="module")
+def wave():
+    series = np.cumsum(np.random.default_rng(3).normal(size=(250, 2)), axis=0)
+    return 0.5 * series / series.std(axis=0)
+
+
+@pytest.fixture(scope="module")
+def taught(mapped, network, runner, wave):
+    """A chip on its instrument, its features, and targets that other weights than its own make of them."""
+    spec = dataclasses.replace(network, synapse=RectifiedTanh(0.1))
+    design = mapped(spec, bits=12)
+    instrument = instrument_of(perturb(design, 3, 0), runner)
+    features = instrument.measure(design, Request(driven=Driven(wave))).driven.features
+    other = Readout(spec.readout.weights * np.array([[-0.5], [2.0]]), np.array([0.7, -0.4]), spec.readout.tau)
+    return spec, design, instrument, features, predict(features, other)
+
+
+def test_refitted_weights_are_in_the_codes_and_do_what_they_were_fitted_to(taught, wave):
+    spec, design, instrument, features, targets = taught
+    share = np.ones_like(design.readout_code)
+    codes, readout, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, instrument, share)
+    assert wrong == ""
+    assert r2(predict(features, readout)[30:, 0], targets[30:, 0]) > 0.999
+    assert as_spec(codes).readout.weights == pytest.approx(readout.weights, abs=2e-3 * np.abs(readout.weights).max())
+    # The largest weight is at the converter's end, or beyond a smaller full scale that loses less.
+    assert np.abs(codes.readout_code).max() == codes.readout_dac.limits[1]
+    for name in ("bias_trim", "reference_trim", "pole_code", "readout_offset"):
+        assert np.array_equal(getattr(codes, name), getattr(design, name))
+
+
+def test_what_a_trim_found_out_of_each_synapse_stays(taught, wave):
+    """Twice the bias for a synapse that takes twice the nominal one for the same output."""
+    spec, design, instrument, _, targets = taught
+    share = np.ones_like(design.readout_code)
+    doubled = share.copy()
+    doubled[:, 1] = 2.0
+    plain, other = (
+        refitted(design, spec.readout, Lesson(wave, targets), STEP, instrument, each)[0] for each in (share, doubled)
+    )
+    ratio = other.readout_dac.decode(other.readout_code) / plain.readout_dac.decode(plain.readout_code)
+    assert ratio[:, 1] == pytest.approx([2.0, 2.0], rel=0.03)
+    assert np.delete(ratio, 1, axis=1) == pytest.approx(np.ones((2, 3)), rel=0.03)
+
+
+def test_a_neuron_that_is_lost_gets_no_weight_and_the_others_are_fitted(taught, wave):
+    spec, design, instrument, _features, targets = taught
+    share = np.ones_like(design.readout_code)
+    lossy = Faulty(instrument, lost=[2])
+    codes, readout, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, lossy, share)
+    assert wrong == "" and not codes.readout_code[:, 2].any() and not readout.weights[:, 2].any()
+    others = [0, 1, 3]
+    assert np.isfinite(codes.readout_code).all() and codes.readout_code[:, others].any(axis=0).all()
+
+
+def test_a_network_that_cannot_be_measured_keeps_its_weights(taught, wave):
+    spec, design, instrument, _, targets = taught
+    silent = Faulty(instrument, lost=range(4))
+    codes, readout, wrong = refitted(
+        design, spec.readout, Lesson(wave, targets), STEP, silent, np.ones_like(design.readout_code)
+    )
+    assert codes is design and readout is spec.readout and wrong == "no neuron's features could be measured"
