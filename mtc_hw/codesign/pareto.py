@@ -73,8 +73,8 @@ class Grid:
 
     @property
     def swept(self) -> tuple[str, ...]:
-        """Axes with more than one value; the size where there is none."""
-        return tuple(name for name in AXES if len(getattr(self, name)) > 1) or ("size",)
+        """The size, and other axes with more than one value."""
+        return tuple(name for name in AXES if name == "size" or len(getattr(self, name)) > 1)
 
     @property
     def settings(self) -> tuple[Setting, ...]:

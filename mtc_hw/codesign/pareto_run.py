@@ -162,7 +162,7 @@ def _points(
         try:
             design = mapped(source, setting, *bench.at(setting.size))
         except (UnmappableError, TechnologyError) as error:
-            console.print(f"  cannot be mapped: {error}")
+            console.print(f"  cannot be mapped: {error}", soft_wrap=True)
             yield Point(setting, unmapped=str(error)), 0
             continue
         purpose = purpose or purpose_of(source, design)

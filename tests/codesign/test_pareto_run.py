@@ -41,7 +41,7 @@ def test_a_point_that_cannot_be_mapped_has_the_mappers_reason(found):
     assert not refused.mapped and "capacitor" in refused.unmapped
     assert there.mapped and there.chips == 2 and there.failed == 0
     assert found.on_front == (False, True)
-    assert found.choice.index == 1 and found.choice.reason.startswith("5 pF (")
+    assert found.choice.index == 1 and found.choice.reason.startswith("2/2 um, 5 pF (")
     assert found.chips == 2
 
 
