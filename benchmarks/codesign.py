@@ -158,7 +158,7 @@ def main() -> None:
     result = {
         "networks": {name: told(given.out / name, designs[name], scores[name]) for name in NAMES},
         "gains": gains,
-        "given": {name: str(value) for name, value in vars(given).items()},
+        "given": {name: str(value) for name, value in vars(given).items() if name not in ("out", "json")},
         "mtc_hw": __version__,
         "series": split.digest(),
         "plan": {"name": trim.plan.name, "digest": trim.plan.digest()},

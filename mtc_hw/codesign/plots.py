@@ -16,6 +16,8 @@ PLAIN, OWN = "#ee6677", "#4477aa"  # P. Tol's bright scheme, safe for the colour
 WORST = -0.5  # R2 that the axis shows; worse chips stand at its edge
 TICKS = (-0.5, 0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 JITTER = 0.11
+MARGIN = 0.15  # nines below the worst chip
+BEHIND = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6}
 READOUTS = (("raw", "trained readout", PLAIN, -0.18), ("refitted", "readout refitted on the chip", OWN, 0.18))
 
 History = Sequence[tuple[int, float, float]]
@@ -47,9 +49,18 @@ def _chips_panel(axes: Axes, scores: Mapping[str, Scores]) -> None:
             middle = float(np.median(nine))
             axes.plot([place + side - 0.15, place + side + 0.15], [middle, middle], color=INK, linewidth=1.6)
             axes.annotate(
-                f"{1.0 - 10.0**-middle:.4f}", (place + side, middle), (0, 4), textcoords="offset points", ha="center"
+                f"{1.0 - 10.0**-middle:.4f}",
+                (place + side, middle),
+                (0, 5),
+                textcoords="offset points",
+                ha="center",
+                bbox=BEHIND,
+                zorder=4,
             )
+    seen = [_shown(getattr(each, readout)) for each in scores.values() for readout, *_ in READOUTS]
+    lowest = min((float(each.min()) for each in seen if each.size), default=0.0)
     axes.set_yticks(nines(TICKS), [f"{each:g}" for each in TICKS])
+    axes.set_ylim(lowest - MARGIN, float(nines(TICKS[-1])))
     axes.grid(axis="y", color=FAINT)
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.5, len(names) - 0.5)
