@@ -1,6 +1,7 @@
 """Mismatched chips before and after calibration: presets on transistors by trim bits, and a network.
 
 Run: python benchmarks/calibration.py neurons [--chips 100] [--size 2] [--technology generic sky130A] [--bits 4 5 6 8]
+     python benchmarks/calibration.py neurons --csv TABLE.csv --figure bits.png
      python benchmarks/calibration.py network [--chips 20] [--size 4] [--level transistor|cells]
 
 `near_threshold` is the tonic preset at a current of -0.8, where it fires a fifth slower than at its own -0.5 and from
@@ -14,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import matplotlib.pyplot as plt
 
 from mtc_hw.calibration_run import CalibrationOptions, CalibrationRun, run_calibration
 from mtc_hw.hardware.unit import UnitSize, parse_size
@@ -79,11 +82,10 @@ def row_of(case: Case, run: CalibrationRun) -> dict[str, Any]:
     }
     for state, found in told["yield"].items():
         row[f"yield_{state}"] = found["value"]
-    for name, states in told["quantities"].items():
-        if name == SHOWN.get(case.subject, "r2"):
-            for state, spread in states.items():
-                row |= {f"{name}_{state}_{figure}": spread[figure] for figure in ("median", "low")}
-                row[f"{name}_{state}_sd"] = spread["sd"] / spread["mean"] if spread["mean"] else None
+    name = "interval" if case.subject in SHOWN else "r2"
+    for state, spread in told["quantities"][SHOWN.get(case.subject, "r2")].items():
+        row |= {f"{name}_{state}_{figure}": spread[figure] for figure in ("median", "low")}
+        row[f"{name}_{state}_sd"] = spread["sd"] / spread["mean"] if spread["mean"] else None
     row["seconds_calibrating"] = told["seconds_calibrating_a_chip"].get("median")
     row["seconds_all"] = told["seconds_a_chip"].get("median")
     return row
@@ -103,6 +105,30 @@ def shown(row: dict[str, Any]) -> str:
     )
 
 
+def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """The interval's spread and the yield over the trims' bits, a line each subject, level and technology."""
+    figure, (spread, good) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
+    groups = sorted({(row["subject"], row["level"], row["technology"]) for row in rows})
+    for number, group in enumerate(groups):
+        own = sorted((row for row in rows if (row["subject"], row["level"], row["technology"]) == group), key=bits_of)
+        bits = [bits_of(row) for row in own]
+        style = {"marker": "os^Dv<>p"[number % 8], "color": plt.get_cmap("cividis")(number / max(len(groups) - 1, 1))}
+        label = f"{group[0].replace('_', ' ')}, {group[1]}, {group[2]}"
+        spread.plot(bits, [100.0 * float(row["interval_after_sd"]) for row in own], label=label, **style)
+        good.plot(bits, [100.0 * float(row["yield_after"]) for row in own], **style)
+    for axes, text in ((spread, "sd of the interval after calibration (%)"), (good, "yield after calibration (%)")):
+        axes.set(xlabel="bits of the trims", ylabel=text, xticks=sorted({bits_of(row) for row in rows}))
+        axes.spines[["top", "right"]].set_visible(False)
+    spread.set_ylim(bottom=0.0)
+    good.set_ylim(top=100.5)
+    spread.legend(frameon=False, fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def bits_of(row: dict[str, Any]) -> int:
+    return int(row["trim_bits"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("neurons", "network"))
@@ -116,7 +142,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("calibration-runs"))
     parser.add_argument("--csv", type=Path, help="add the rows to this table")
+    parser.add_argument("--figure", type=Path, help="draw the table of neurons over the trims' bits")
     options = parser.parse_args()
+    if options.figure is not None:
+        with options.csv.open(encoding="utf-8") as file:
+            return draw(list(csv.DictReader(file)), options.figure)
     for case in cases(options):
         row = row_of(case, case.run(options.out, options.jobs))
         print(shown(row), flush=True)
