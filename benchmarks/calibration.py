@@ -112,7 +112,8 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     for number, group in enumerate(groups):
         own = sorted((row for row in rows if (row["subject"], row["level"], row["technology"]) == group), key=bits_of)
         bits = [bits_of(row) for row in own]
-        style = {"marker": "os^Dv<>p"[number % 8], "color": plt.get_cmap("cividis")(number / max(len(groups) - 1, 1))}
+        shade = plt.get_cmap("cividis")(0.85 * number / max(len(groups) - 1, 1))
+        style = {"marker": "os^Dv<>p"[number % 8], "color": shade}
         label = f"{group[0].replace('_', ' ')}, {group[1]}, {group[2]}"
         spread.plot(bits, [100.0 * float(row["interval_after_sd"]) for row in own], label=label, **style)
         good.plot(bits, [100.0 * float(row["yield_after"]) for row in own], **style)

@@ -93,20 +93,24 @@ class Lanes:
             threads=self.threads,
         )
 
-    def heard(self, trace: Trace, own: slice) -> tuple[Array, Array]:
+    def heard(self, trace: Trace, own: slice, chip: MappedDesign | None = None) -> tuple[Array, Array]:
         """What one chip, the columns `own`, made of `driven`: answer (samples, outputs) and features (samples, N).
 
-        Every synapse has its own random offset. Features are those of the first output's synapses.
+        A `chip` that is given has a readout of its own; else it is what `population` took for all. Every synapse has
+        its own random offset. Features are those of the first output's synapses.
         """
-        chips, readout = self.chips, self.spec.readout
+        if chip is not None:
+            chips, readout, at = chip, as_spec(chip).readout, slice(None)
+        else:
+            chips, readout, at = self.chips, self.spec.readout, own
         assert readout is not None
-        shift = row_offset(chips)[-len(readout.offset) :, own] / chips.scale.volt
-        step, tau = float(trace.time[1]), float(chips.readout_taus[own][0]) / chips.scale.second
+        shift = row_offset(chips)[-len(readout.offset) :, at] / chips.scale.volt
+        step, tau = float(trace.time[1]), float(chips.readout_taus[at][0]) / chips.scale.second
         voltage, answers, features = np.ascontiguousarray(trace.voltage[:, own], dtype=np.float64), [], np.empty(0)
         for output, offset in enumerate(readout.offset):
             sent = chips.synapse(voltage - shift[output])
             # Not a matrix product, for the same reason.
-            summed = (sent * readout.weights[output, own]).sum(axis=1)
+            summed = (sent * readout.weights[output, at]).sum(axis=1)
             answers.append(lowpass(summed, step, tau)[::GRID] + offset)
             features = features if output else lowpass(sent, step, tau)[::GRID]
         return np.stack(answers, axis=1), features

@@ -76,11 +76,11 @@ def _networks(
     count, results = place.design.count, []
     for i, (sample, chip) in enumerate(zip(samples, chips, strict=True)):
         own = slice(i * count, (i + 1) * count)
-        answers, tested = lanes.heard(trace, own)
+        answers, tested = lanes.heard(trace, own, chip)
         answer, score = answers[:, 0], None
         if refit is not None and np.isfinite(trace.voltage[:, own]).all():
             tau = chip.readout_tau / chip.scale.second
-            score = refitted_score(subject, lanes.heard(refit, own)[1], tested, tau)
+            score = refitted_score(subject, lanes.heard(refit, own, chip)[1], tested, tau)
         step = float(trace.time[1])
         result = network_result(blank(place, sample), subject, answer, score, trace.voltage[:, own], step)
         results.append(dataclasses.replace(result, kept=_kept(study, trace, own, answer)))

@@ -1,5 +1,7 @@
 """Chips as lanes: their capacitors slow them as in ngspice, and how lanes are grouped changes no bit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,26 @@ def test_a_neuron_that_runs_away_is_not_a_number_and_spoils_no_other(mapped, net
     several.spec.bias[2] = 1e9
     trains = several.spikes(Stimulus(((0.0, 0.3),)), Initial(), 100.0)
     assert [bool(np.isnan(train).any()) for train in trains] == [n == 2 for n in range(8)]
+
+
+@pytest.mark.parametrize("tier", ["ode", "cells"])
+def test_chips_side_by_side_answer_each_with_its_own_readout(mapped, network, tier):
+    """A calibration turns each chip's weights, their full scale, the low-pass and the offset."""
+    design = mapped(network, bits=8)
+    chips = []
+    for sample in range(3):
+        chip = Variation().draw(design, 5, sample)
+        dac = dataclasses.replace(chip.readout_dac, lsb=chip.readout_dac.lsb * (1.0 + 0.1 * sample))
+        turned = {"readout_code": np.roll(chip.readout_code, sample, axis=1), "pole_code": chip.pole_code - sample}
+        offset = chip.readout_offset + 0.1 * sample
+        chips.append(dataclasses.replace(chip, readout_dac=dac, readout_offset=offset, **turned))
+    inputs = np.sin(np.arange(40.0) / 5.0)[:, None] * np.ones(design.input_code.shape[1])
+    several, answers = lanes(design, chips, tier), []
+    trace = several.driven(inputs)
+    for k, chip in enumerate(chips):
+        alone = lanes(design, [chip], tier)
+        found = several.heard(trace, slice(k * design.count, (k + 1) * design.count), chip)
+        for got, wanted in zip(found, alone.heard(alone.driven(inputs), slice(None)), strict=True):
+            assert got.tobytes() == wanted.tobytes()
+        answers.append(found[0])
+    assert not np.allclose(answers[0], answers[1])
