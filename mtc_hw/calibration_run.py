@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,18 @@ import numpy as np
 
 from mtc_hw.analysis.datasheet import check, load_datasheet
 from mtc_hw.calibration.block import calibrated
+from mtc_hw.calibration.calibrate import calibrate
+from mtc_hw.calibration.instruments import instrument_of
 from mtc_hw.calibration.judged import Judged, judged
 from mtc_hw.calibration.plan import Plan, load_plan
+from mtc_hw.calibration.remote import RemoteInstrument
 from mtc_hw.calibration.result import Result, apply, load_result, save_result
 from mtc_hw.calibration.study import CalibrationStudy
 from mtc_hw.calibration.study_run import Finished, run_study
 from mtc_hw.calibration_findings import calibration_page_of
 from mtc_hw.calibration_report import write_calibration_report
 from mtc_hw.errors import DataError
-from mtc_hw.exports import purpose_of
+from mtc_hw.exports import design_of, purpose_of
 from mtc_hw.hardware.variation import Variation
 from mtc_hw.montecarlo.engine import EngineOptions
 from mtc_hw.montecarlo.table import SCHEMA
@@ -31,6 +35,7 @@ from mtc_hw.sources import Source
 NOMINAL = "nominal"
 """Folder, in that of a study, of the calibration of the chip without mismatch."""
 
+SHOWN = 20  # notes of an instrument in a summary; all are in the JSON
 FEWEST, MOST = 50, 100_000  # samples of a refit
 
 
@@ -121,8 +126,9 @@ class OneChip:
 
     result: Result
     record: Path
-    seed: int
-    sample: int
+    seed: int | None = None  # of a virtual chip
+    sample: int | None = None
+    notes: tuple[str, ...] = ()  # what an instrument could not do
 
     def to_json(self) -> dict[str, Any]:
         found = self.result
@@ -141,6 +147,8 @@ class OneChip:
             "measurements": found.measurements.tolist(),
             "design_digest": found.identity.design,
             "plan_digest": found.plan_digest,
+            "instrument": found.instrument,
+            "notes": list(self.notes),
             "seed": self.seed,
             "sample": self.sample,
         }
@@ -152,6 +160,7 @@ class OneChip:
             text += f", median error {told['residual']:.3g} I_u"
         lost = [f"neuron {neuron}: {reason}" for neuron, reason in told["reasons"].items()]
         lost += [f"readout: {told['readout_reason']}"] if told["readout_reason"] else []
+        lost += [f"instrument: {note}" for note in self.notes[:SHOWN]]
         return "\n  ".join(
             [f"{text}, at most {max(told['measurements']):g} measurements; record {self.record}", *lost]
         )
@@ -173,6 +182,20 @@ def calibrate_one(
         [result] = calibrated(study, [sample], watched(opened, "decks", bar))
     save_result(result, out)
     return OneChip(result, out, chips.seed, sample)
+
+
+def calibrate_on(
+    source: Source, chips: ChipsOptions, options: CalibrationOptions, address: str, out: Path
+) -> OneChip:
+    """Calibrates the chip behind an address, a bench's or a recording's, and saves the result. Raises DataError."""
+    design = design_of(source, chips.bits, chips.technology, chips.size, trim_bits=chips.trim_bits)
+    with ExitStack() as at_the_end:
+        instrument = instrument_of(address, design)
+        if isinstance(instrument, RemoteInstrument):
+            at_the_end.enter_context(instrument)
+        result = calibrate(design, purpose_of(source, design), instrument, planned(options))
+    save_result(result, out)
+    return OneChip(result, out, notes=tuple(getattr(instrument, "notes", ())))
 
 
 def calibration_study(

@@ -7,6 +7,7 @@ import typer
 
 from mtc_hw.cli_montecarlo import Draws, Memory, Resume, Retry, RunTime, Sheet, Threshold, Tier, Timeout
 from mtc_hw.cli_options import Given, Jobs, Json, MappedBits, Sample, Size, Technology, TrimBits, emit
+from mtc_hw.errors import DataError
 from mtc_hw.hardware.unit import SQUARE
 
 Chips = Annotated[
@@ -17,6 +18,10 @@ Where = Annotated[
     Path | None, typer.Option("--out", help="Folder of the chips; file of one chip's record, calibration.json.")
 ]
 Noise = Annotated[float, typer.Option(help="Of each measured value: standard deviation over full scale.")]
+Bench = Annotated[
+    str | None,
+    typer.Option(help="A real chip in place of a virtual one: tcp://host:port of a bench, or replay:folder."),
+]
 Refit = Annotated[
     int | None, typer.Option(min=0, help="Samples of a readout's refit, in place of the plan's; 0: no refit.")
 ]
@@ -37,6 +42,7 @@ def calibrate(
     trim_bits: TrimBits = 6,
     local: Draws = "pelgrom",
     noise: Noise = 0.0,
+    instrument: Bench = None,
     refit: Refit = None,
     duration: RunTime = None,
     datasheet: Sheet = None,
@@ -54,7 +60,7 @@ def calibrate(
 
     Example: mtc-hw calibrate bursting --chips 20 --level cells --size 2 --out calibrated
     """
-    from mtc_hw.calibration_run import CalibrationOptions, calibrate_one, run_calibration
+    from mtc_hw.calibration_run import CalibrationOptions, calibrate_on, calibrate_one, run_calibration
     from mtc_hw.montecarlo.engine import EngineOptions
     from mtc_hw.montecarlo_run import ChipsOptions, chosen_variation
     from mtc_hw.simulate.pool import Workers
@@ -74,6 +80,12 @@ def calibrate(
     options = CalibrationOptions(plan, noise, refit)
     workers = Workers(jobs=jobs, timeout=timeout, memory=int(memory * 2**30))
     source = load_source(given)
+    if instrument is not None:
+        if chips is not None or noise:
+            raise DataError("an instrument measures one real chip as it is; leave out --chips and --noise")
+        measured = calibrate_on(source, drawn, options, instrument, out or Path("calibration.json"))
+        emit(as_json, measured.to_json(), measured.summary())
+        return
     if chips is None:
         one = calibrate_one(source, drawn, options, sample, workers, out or Path("calibration.json"), not as_json)
         emit(as_json, one.to_json(), one.summary())
