@@ -1,7 +1,7 @@
 """The calibrate command."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,14 @@ from mtc_hw.cli_montecarlo import Draws, Memory, Resume, Retry, RunTime, Sheet, 
 from mtc_hw.cli_options import Given, Jobs, Json, MappedBits, Sample, Size, Technology, TrimBits, emit
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.unit import SQUARE
+
+if TYPE_CHECKING:
+    from mtc_hw.calibration_run import CalibrationOptions, CalibrationRun, OneChip
+    from mtc_hw.hardware.unit import UnitSize
+    from mtc_hw.montecarlo.engine import EngineOptions
+    from mtc_hw.montecarlo_run import ChipsOptions
+    from mtc_hw.simulate.pool import Workers
+    from mtc_hw.sources import Source
 
 Chips = Annotated[
     int | None, typer.Option(min=1, help="Virtual chips, a folder of results; one chip and its record without it.")
@@ -60,16 +68,38 @@ def calibrate(
 
     Example: mtc-hw calibrate bursting --chips 20 --level cells --size 2 --out calibrated
     """
-    from mtc_hw.calibration_run import CalibrationOptions, calibrate_on, calibrate_one, run_calibration
-    from mtc_hw.montecarlo.engine import EngineOptions
-    from mtc_hw.montecarlo_run import ChipsOptions, chosen_variation
+    from mtc_hw.calibration_run import CalibrationOptions
     from mtc_hw.simulate.pool import Workers
     from mtc_hw.sources import load_source
 
-    variation = chosen_variation((None, None, None), local, "plain", 1)
-    drawn = ChipsOptions(
+    source, options = load_source(given), CalibrationOptions(plan, noise, refit)
+    drawn = _drawn(level, local, seed, technology, size, bits, trim_bits, duration)
+    workers = Workers(jobs=jobs, timeout=timeout, memory=int(memory * 2**30))
+    found: OneChip | CalibrationRun
+    if chips is None or instrument is not None:
+        found = _one(source, drawn, options, chips, instrument, sample, workers, out, not as_json)
+    else:
+        samples = range(samples_from, samples_from + chips)
+        engine = _engine(samples, workers, resume, retry_failed, not as_json)
+        found = _many(source, drawn, options, engine, out, datasheet, threshold)
+    emit(as_json, found.to_json(), found.summary())
+
+
+def _drawn(
+    level: Tier,
+    local: Draws,
+    seed: int,
+    technology: str,
+    size: "UnitSize",
+    bits: int,
+    trim_bits: int,
+    duration: float | None,
+) -> "ChipsOptions":
+    from mtc_hw.montecarlo_run import ChipsOptions, chosen_variation
+
+    return ChipsOptions(
         tier=level,
-        variation=variation,
+        variation=chosen_variation((None, None, None), local, "plain", 1),
         seed=seed,
         technology=technology,
         size=size,
@@ -77,27 +107,46 @@ def calibrate(
         trim_bits=trim_bits,
         duration=duration,
     )
-    options = CalibrationOptions(plan, noise, refit)
-    workers = Workers(jobs=jobs, timeout=timeout, memory=int(memory * 2**30))
-    source = load_source(given)
-    if instrument is not None:
-        if chips is not None or noise:
-            raise DataError("an instrument measures one real chip as it is; leave out --chips and --noise")
-        measured = calibrate_on(source, drawn, options, instrument, out or Path("calibration.json"))
-        emit(as_json, measured.to_json(), measured.summary())
-        return
-    if chips is None:
-        one = calibrate_one(source, drawn, options, sample, workers, out or Path("calibration.json"), not as_json)
-        emit(as_json, one.to_json(), one.summary())
-        return
-    samples = range(samples_from, samples_from + chips)
-    engine = EngineOptions(
-        samples.stop,
-        frozenset(samples) if samples_from else None,
-        workers,
-        resume=resume,
-        retry_failed=retry_failed,
-        shown=not as_json,
-    )
-    found = run_calibration(source, drawn, options, engine, out or Path("calibrated"), datasheet, threshold)
-    emit(as_json, found.to_json(), found.summary())
+
+
+def _engine(samples: range, workers: "Workers", resume: bool, retry_failed: bool, shown: bool) -> "EngineOptions":
+    from mtc_hw.montecarlo.engine import EngineOptions
+
+    only = frozenset(samples) if samples.start else None
+    return EngineOptions(samples.stop, only, workers, resume=resume, retry_failed=retry_failed, shown=shown)
+
+
+def _one(
+    source: "Source",
+    drawn: "ChipsOptions",
+    options: "CalibrationOptions",
+    chips: int | None,
+    instrument: str | None,
+    sample: int,
+    workers: "Workers",
+    out: Path | None,
+    shown: bool,
+) -> "OneChip":
+    """The chip behind an address, or a virtual one. Raises DataError."""
+    from mtc_hw.calibration_run import calibrate_on, calibrate_one
+
+    path = out or Path("calibration.json")
+    if instrument is None:
+        return calibrate_one(source, drawn, options, sample, workers, path, shown)
+    if chips is not None or options.noise:
+        raise DataError("an instrument measures one real chip as it is; leave out --chips and --noise")
+    return calibrate_on(source, drawn, options, instrument, path)
+
+
+def _many(
+    source: "Source",
+    drawn: "ChipsOptions",
+    options: "CalibrationOptions",
+    engine: "EngineOptions",
+    out: Path | None,
+    datasheet: Path | None,
+    threshold: float,
+) -> "CalibrationRun":
+    from mtc_hw.calibration_run import run_calibration
+
+    return run_calibration(source, drawn, options, engine, out or Path("calibrated"), datasheet, threshold)

@@ -57,15 +57,8 @@ def codesign(
     from mtc_hw.simulate.pool import Workers, open_workers
 
     given = load_start(start)
-    options = CodesignOptions(
-        technology,
-        size,
-        MappingOptions(bits=bits, trim_bits=trim_bits),
-        chips=chips,
-        looped=looped,
-        seed=seed,
-        circuits=circuits,
-    )
+    mapping = MappingOptions(bits=bits, trim_bits=trim_bits)
+    options = CodesignOptions(technology, size, mapping, chips=chips, looped=looped, seed=seed, circuits=circuits)
     given, options = quickened(given, options) if quick else (given, options)
     given, options = with_iterations(given, options, iterations, tune)
     given, options = with_seed(given, options, seed)

@@ -4,12 +4,15 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from mtc_hw.cli_montecarlo import Memory, RunTime, Sheet, Threshold, Tier, Timeout
 from mtc_hw.cli_options import Given, Jobs, Json, Out, Technology, emit
+
+if TYPE_CHECKING:
+    from mtc_hw.codesign.pareto import Grid
 
 Value = TypeVar("Value")
 
@@ -60,42 +63,38 @@ def pareto(
     as_json: Json = False,
 ) -> None:
     """Area, power, R2 and yield of calibrated chips over sizes, currents, capacitors, bits; what to build, and why.
-
     Run again, it goes on where it was.
 
     Example: mtc-hw pareto bursting --size 1,2,4 --trim-bits 4,6 --require "yield>=0.9" --chips 40 --out pareto
     """
     from mtc_hw.analysis.datasheet import load_datasheet
     from mtc_hw.calibration.plan import load_plan
-    from mtc_hw.codesign.pareto import Grid, parse_requirement
+    from mtc_hw.codesign.pareto import parse_requirement
     from mtc_hw.codesign.pareto_report import summary, write_pareto
     from mtc_hw.codesign.pareto_run import ParetoOptions, sweep
-    from mtc_hw.hardware.unit import parse_size
     from mtc_hw.simulate.pool import Workers
     from mtc_hw.sources import load_source
 
-    grid = Grid(
+    grid = _grid(size, unit_current, capacitor, bits, trim_bits)
+    wanted, sheet = tuple(map(parse_requirement, require or ())), datasheet and load_datasheet(datasheet)
+    workers = Workers(jobs=jobs, timeout=timeout, memory=int(memory * 2**30))
+    options = ParetoOptions(
+        grid, load_plan(plan), wanted, least, technology, level, chips, seed, duration, sheet, threshold, tolerance,
+        workers,
+    )  # fmt: skip
+    found = sweep(load_source(given), options, out, not as_json)
+    emit(as_json, write_pareto(found, out, shlex.join(["mtc-hw", *sys.argv[1:]])), summary(found, out))
+
+
+def _grid(size: str, unit_current: str, capacitor: str, bits: str, trim_bits: str) -> "Grid":
+    """Raises DataError for an axis that is no list of its kind."""
+    from mtc_hw.codesign.pareto import Grid
+    from mtc_hw.hardware.unit import parse_size
+
+    return Grid(
         size=_values("size", size, parse_size),
         unit_current=_values("unit-current", unit_current, lambda text: float(f"{float(text):.9g}e-9")),
         capacitor=_values("capacitor", capacitor, lambda text: float(f"{float(text):.9g}e-12")),
         bits=_values("bits", bits, int),
         trim_bits=_values("trim-bits", trim_bits, int),
     )
-    options = ParetoOptions(
-        grid,
-        load_plan(plan),
-        tuple(parse_requirement(each) for each in require or ()),
-        least,
-        technology,
-        level,
-        chips,
-        seed,
-        duration,
-        load_datasheet(datasheet) if datasheet else None,
-        threshold,
-        tolerance,
-        Workers(jobs=jobs, timeout=timeout, memory=int(memory * 2**30)),
-    )
-    found = sweep(load_source(given), options, out, not as_json)
-    values = write_pareto(found, out, shlex.join(["mtc-hw", *sys.argv[1:]]))
-    emit(as_json, values, summary(found, out))
