@@ -31,6 +31,16 @@ def _values(name: str, text: str, parse: Callable[[str], Value]) -> tuple[Value,
         raise DataError(f"--{name} is {text!a}; give numbers with commas between them") from None
 
 
+Require = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="r2>=0.97, r2_refitted>=0.98 or yield>=0.9, by the interval's lower end; once for each, the first "
+        "for the front. Of chips without calibration nominal_yield>=0.9 and so on. Else r2>=0.95 of a network, "
+        "yield>=0.8 of a neuron."
+    ),
+]
+
+
 def pareto(
     given: Given,
     size: Annotated[str, _axis("Unit transistors, um, as 1/1,2/8,4.")] = "4",
@@ -39,14 +49,7 @@ def pareto(
     bits: Annotated[str, _axis("Bits of every converter.")] = "8",
     trim_bits: Annotated[str, _axis("Bits of the trim converters, sign included.")] = "6",
     chips: Annotated[int, typer.Option(min=1, help="Virtual chips of each point.")] = 20,
-    require: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="r2>=0.97, r2_refitted>=0.98 or yield>=0.9, by the interval's lower end; once for each, the first "
-            "for the front. Of chips without calibration nominal_yield>=0.9 and so on. Else r2>=0.95 of a network, "
-            "yield>=0.8 of a neuron."
-        ),
-    ] = None,
+    require: Require = None,
     least: Annotated[Literal["area", "power"], typer.Option(help="What the chosen point has least of.")] = "area",
     plan: Annotated[str, typer.Option(help="Calibration plan: a shipped one's name, or a file.")] = "dc",
     level: Tier = "cells",
@@ -76,7 +79,7 @@ def pareto(
     from mtc_hw.sources import load_source
 
     grid = _grid(size, unit_current, capacitor, bits, trim_bits)
-    wanted, sheet = tuple(map(parse_requirement, require or ())), datasheet and load_datasheet(datasheet)
+    wanted, sheet = tuple(map(parse_requirement, require or ())), load_datasheet(datasheet) if datasheet else None
     workers = Workers(jobs=jobs, timeout=timeout, memory=int(memory * 2**30))
     options = ParetoOptions(
         grid, load_plan(plan), wanted, least, technology, level, chips, seed, duration, sheet, threshold, tolerance,
