@@ -129,7 +129,8 @@ def test_a_network_s_chips_in_ngspice_are_those_of_the_equations(small_network, 
         for mine, theirs in ((one.before, other.before), (one.after, other.after)):
             assert mine.spikes == theirs.spikes
             assert mine.r2 == pytest.approx(theirs.r2, abs=0.02)
-            assert mine.r2_refitted == pytest.approx(theirs.r2_refitted, abs=0.03)
+        assert one.before.r2_refitted is not None and other.before.r2_refitted is None  # spared in ngspice
+        assert one.after.r2_refitted == pytest.approx(other.after.r2_refitted, abs=0.03)
 
 
 def plan_with(folder, old, new):

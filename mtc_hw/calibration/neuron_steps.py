@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mtc_hw.calibration.doubt import doubt
 from mtc_hw.calibration.elements import match
 from mtc_hw.calibration.field import Prior, field_error, trim_field
 from mtc_hw.calibration.measured import measured
@@ -85,17 +86,17 @@ class Neurons:
             self._mark([wrong] * self.codes.count)
         return seen
 
-    def _table(self, curves: Curves) -> Table:
-        """The look, with what an earlier one knows of other output voltages."""
+    def _table(self, curves: Curves) -> tuple[Table, Table]:
+        """The look, with what an earlier one knows of other output voltages; and as it was measured."""
         seen = self._measure(Request(curves=curves), self.codes).curves
         assert seen is not None, "asked for"
         table = completed(self.codes, seen, *(self._seen or (None, None)))
         if self._seen is None or len(seen.output) >= len(self._seen[0].output):
             self._seen = seen, self.codes
-        return table
+        return table, seen
 
     def _trim(self, step: CurvesStep, label: str) -> None:
-        table, knobs = self._table(step.curves), frozenset(step.knobs)
+        (table, _), knobs = self._table(step.curves), frozenset(step.knobs)
         spec, course = self.purpose.spec, self.purpose.course
         matched = match(self.codes, spec, table, knobs)
         self._mark(matched.marks)
@@ -106,13 +107,16 @@ class Neurons:
         self.codes = trim_field(self.codes, spec, table, course, matched.setting, usable, prior, knobs)
 
     def _look_again(self, step: CheckStep, label: str) -> None:
-        table = self._table(step.curves)
+        earlier = None if self._seen is None else self._seen[0]
+        table, seen = self._table(step.curves)
+        hidden = doubt(self.codes, seen, self.purpose.course, earlier)
         self._mark(match(self.codes, self.purpose.spec, table).marks)
         self.residual = field_error(self.codes, self.purpose.spec, table, self.purpose.course)
         self._note(label, ("current error",), self.residual[None])
-        for neuron, error in enumerate(self.residual):
-            if not error <= step.tolerance:
-                self.missed[neuron] = f"its current misses by {error:.3g} I_u, tolerance {step.tolerance:g}"
+        for neuron, (error, unseen) in enumerate(zip(self.residual, hidden, strict=True)):
+            if not np.hypot(error, unseen) <= step.tolerance:
+                noise = f", noise of its curves may hide {unseen:.2g}" if error <= step.tolerance else ""
+                self.missed[neuron] = f"its current misses by {error:.3g} I_u, tolerance {step.tolerance:g}{noise}"
 
     def _search(self, step: SearchStep, label: str) -> None:
         alive = self._alive

@@ -129,13 +129,15 @@ def test_an_instrument_that_raises_is_a_reason(design, purpose, instrument, erro
     assert all(f"the instrument failed: {type(error).__name__}" in each for each in found.reason)
 
 
-@pytest.mark.parametrize("noise", [0.01, 0.05])
-def test_a_noisy_instrument_converges_or_says_where_it_did_not(design, purpose, instrument, noise):
-    """At 1 % nearly all neurons converge. Whatever the noise, a success is one: its true error is tolerable."""
-    found = calibrate(design, purpose, Noisy(instrument, noise, 3), PLAN)
+@pytest.mark.parametrize("seed", [3, 7])
+@pytest.mark.parametrize("noise", [0.003, 0.01, 0.02, 0.05])
+def test_a_noisy_instrument_converges_or_says_where_it_did_not(design, purpose, instrument, noise, seed):
+    """Up to 1 % nearly all neurons converge, of most it is sure. Whatever the noise, a success is one."""
+    found = calibrate(design, purpose, Noisy(instrument, noise, seed), PLAN)
     true = true_error(found, design, purpose, instrument)
-    if noise == 0.01:
-        assert found.success.mean() >= 0.95
+    if noise <= 0.01:
+        assert np.mean(true < 0.1) >= 0.98
+        assert found.success.mean() >= (0.99 if noise < 0.01 else 0.6)
     assert (true[found.success] < 0.1).all()
     assert all("its current misses by" in found.reason[n] for n in np.flatnonzero(~found.success))
 
