@@ -279,9 +279,15 @@ def test_interrupting_a_training_keeps_the_best_network(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(20.0)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    try:
+        deadline = time.monotonic() + 240.0
+        while not list(tmp_path.glob("*.safetensors")):  # the state, which is written now and then
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 0, err
     result = json.loads(out)
     assert result["interrupted"] is True
