@@ -84,9 +84,9 @@ def test_a_killed_server_of_workers_costs_what_runs_and_is_replaced():
 
 def test_a_task_or_a_result_that_does_not_cross_is_an_error_of_its_own():
     with within(60.0), open_workers(Workers(jobs=1)) as pool:
-        found = [result for _, result in pool.each(unreadable, ["result", "none"])]
-        assert isinstance(found[0], Loss) and found[0].status == "crashed"
-        assert "pickle" in found[0].reason and found[1] == "none"
+        found = dict(pool.each(unreadable, ["result", "none"]))
+        assert isinstance(found["result"], Loss) and found["result"].status == "crashed"
+        assert "pickle" in found["result"].reason and found["none"] == "none"
         with pytest.raises(Exception, match="pickle"):
             list(pool.each(unreadable, [lambda: 0]))
         assert list(pool.each(unreadable, ["none"])) == [("none", "none")]
