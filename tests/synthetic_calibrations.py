@@ -29,7 +29,7 @@ def tonic_chips(count, seed=0):
         rows.append(calibrated(sample, told(before, sample % 3 == 1), told(after, False)))
         spikes[sample] = {"before": train(before, sample % 3 == 1), "after": train(after, False)}
         if sample == 3:
-            marked = {"succeeded": 0, "marked": "0: fast_negative bias at its bound", "at_bounds": 2, "residual": 0.4}
+            marked = {"succeeded": 0, "marked": "0: bias.fast_negative at its bound", "at_bounds": 2, "residual": 0.4}
             rows[-1] = calibrated(3, told(before, False), told(after, True), **marked)
             spikes[3] = {"before": train(before, False), "after": train(after, True)}
         if sample == 5:

@@ -53,7 +53,7 @@ def test_numbers_on_the_page_are_those_of_the_rows():
     assert "38 of 40 chips are good after calibration; 27 were before." in written
     assert "Calibration spoiled 2 chips that had been good." in written
     assert "1 x timeout: killed after 300 s in deck neuron_0" in written
-    assert '<td>2 converters</td><td class="why">0: fast_negative bias at its bound</td>' in written
+    assert '<td>2 converters</td><td class="why">0: bias.fast_negative at its bound</td>' in written
     assert '<td class="why">it was not calibrated</td>' in written
 
 

@@ -10,17 +10,19 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mtc_hw import __version__
+from mtc_hw.calibration.knobs import at_bounds
 from mtc_hw.calibration.neuron_steps import Neurons
 from mtc_hw.calibration.observables import Instrument
 from mtc_hw.calibration.plan import Plan, ReadoutStep
 from mtc_hw.calibration.purpose import Purpose, side_by_side
 from mtc_hw.calibration.readout_steps import refitted, trim_readout
 from mtc_hw.calibration.result import TRIMS, Identity, Look, ReadoutSetting, Result
-from mtc_hw.calibration.setting import at_bounds
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import BY_COLUMN, BY_LINE, MappedDesign
 from mtc_hw.hardware.population import population
 from mtc_hw.spec import Array, Readout
+
+LOST = "its features could not be measured, so the refit gave it no weight"
 
 
 def calibrate(design: MappedDesign, purpose: Purpose, instrument: Instrument, plan: Plan) -> Result:
@@ -54,7 +56,7 @@ def _finished(
     own = slice(chip * nominal.count, (chip + 1) * nominal.count)
     codes = _columns(nominal, neurons.codes, own)
     spent = neurons.spent[own].copy()
-    trained, wrong = ReadoutSetting.of(codes), ""
+    trained, wrong, reasons = ReadoutSetting.of(codes), "", neurons.reasons[own]
     readout = purpose.spec.readout
     if readout is not None:
         share = _share(nominal, readout, neurons.synapses[:, own])
@@ -63,11 +65,11 @@ def _finished(
                 codes, wrong = trim_readout(codes, readout, instrument)
                 trained = ReadoutSetting.of(codes)
             elif purpose.lesson is not None and not wrong:
-                codes, readout, wrong = refitted(codes, readout, purpose.lesson, step, instrument, share)
+                codes, readout, lost, wrong = refitted(codes, readout, purpose.lesson, step, instrument, share)
                 spent += 1.0
+                reasons = [_also(reason, LOST if gone else "") for reason, gone in zip(reasons, lost, strict=True)]
                 if not wrong:
                     codes, wrong = trim_readout(codes, readout, instrument)
-    reasons = neurons.reasons[own]
     return Result(
         plan=plan.name,
         plan_digest=plan.digest(),
@@ -85,6 +87,10 @@ def _finished(
         measurements=spent,
         history=tuple(_part(each, own) for each in neurons.history),
     )
+
+
+def _also(reason: str, other: str) -> str:
+    return "; ".join(each for each in (reason, other) if each)
 
 
 def _columns(nominal: MappedDesign, codes: MappedDesign, own: slice) -> MappedDesign:

@@ -143,7 +143,7 @@ class _Neurons:
     def current(self, setting: Setting, shifts: Array) -> tuple[Array, Array]:
         """Into v with other trims, (T, N), and what each trim adds, (N, K, T), by `_pack`, unit currents."""
         design, course, surface = self.design, self.course, self.surface
-        scale, moved = setting.scale(design, self.measured), setting.shift(design, self.measured)
+        scale, moved = setting.scale(self.measured), setting.shift(design, self.measured)
         inputs = course.inputs.shape[1]
         effect = np.zeros((2 * (LEAK + 1) + inputs + 1, *course.voltage.shape))
         fixed = design.offset_dac.decode(design.offset_code) + setting.offset

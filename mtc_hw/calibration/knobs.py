@@ -135,6 +135,16 @@ def write(
     return dataclasses.replace(design, **changed)
 
 
+def at_bounds(design: MappedDesign) -> tuple[tuple[str, ...], ...]:
+    """Of each neuron, which trims a calibration would turn further than they go; ideal ones go on."""
+    ends = [
+        (f"{trim.name} at its bound", np.abs(trim.of(design)) >= trim.reach)
+        for trim in available(design)
+        if trim.step == 1.0
+    ]
+    return tuple(tuple(text for text, there in ends if there[neuron]) for neuron in range(design.count))
+
+
 def space(design: MappedDesign, trims: Sequence[Trim], share: float = 1.0) -> Space:
     """The steps that the trims have, at most so large a share of their whole range from what they are set to now."""
     start = read(design, trims)

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from mtc_hw.calibration.doubt import doubt
 from mtc_hw.calibration.elements import match
 from mtc_hw.calibration.field import Prior, field_error, trim_field
+from mtc_hw.calibration.knobs import at_bounds
 from mtc_hw.calibration.measured import measured
 from mtc_hw.calibration.observables import Curves, Instrument, Observables, Request, Table
 from mtc_hw.calibration.plan import CheckStep, CurvesStep, Plan, SearchStep
 from mtc_hw.calibration.purpose import Purpose
 from mtc_hw.calibration.result import TRIMS, Look
 from mtc_hw.calibration.search_steps import confirm, seek
-from mtc_hw.calibration.setting import Setting, at_bounds
+from mtc_hw.calibration.setting import Setting
 from mtc_hw.calibration.surface import completed
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import MappedDesign

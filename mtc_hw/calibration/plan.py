@@ -87,7 +87,10 @@ class SearchStep(_Strict):
 
 
 class CheckStep(_Strict):
-    """The curves once more, with the codes as they are: is the neuron's current the model's, along its course?"""
+    """The curves once more, with the codes as they are: is the neuron's current the model's, along its course?
+
+    A search that follows judges anew, by its own targets; the residual stays that of the check.
+    """
 
     method: Literal["check"]
     curves: Swept = Curves()

@@ -3,8 +3,10 @@
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtc_hw.calibration.measured import measured
 from mtc_hw.calibration.observables import PREDICTIONS, Driven, Instrument, Request
@@ -53,21 +55,31 @@ def _line(codes: MappedDesign, instrument: Instrument) -> tuple[Array, Array, st
     return gain, zero, ""
 
 
+class Refit(NamedTuple):
+    """A chip's codes with new weights, what they mean, whose neurons' features were lost, and why all failed."""
+
+    codes: MappedDesign
+    readout: Readout
+    lost: NDArray[np.bool_]  # (N,)
+    wrong: str
+
+
 def refitted(
     codes: MappedDesign, readout: Readout, lesson: Lesson, step: RefitStep, instrument: Instrument, share: Array
-) -> tuple[MappedDesign, Readout, str]:
-    """The codes with new weights, what they mean, and why that failed. `share` (outputs, N) is by how much each
-    synapse's bias is off the nominal one for the same weight. A neuron that could not be measured gets no weight.
+) -> Refit:
+    """New weights from the chip's own features. `share` (outputs, N) is by how much each synapse's bias is off the
+    nominal one for the same weight. A neuron that could not be measured gets no weight, and is marked as lost.
     """
+    nothing = np.zeros(codes.count, bool)
     kept = step.samples + step.burn_in
     inputs, targets = lesson.inputs[-kept:], lesson.targets[-step.samples :]
     seen, wrong = measured(instrument, codes, Request(driven=Driven(inputs)))
     if seen.driven is None or wrong:
-        return codes, readout, wrong
+        return Refit(codes, readout, nothing, wrong)
     features = seen.driven.features[-step.samples :]
-    there = np.isfinite(features).all(axis=0)
+    there: NDArray[np.bool_] = np.asarray(np.isfinite(features).all(axis=0))
     if not there.any():
-        return codes, readout, "no neuron's features could be measured"
+        return Refit(codes, readout, ~there, "no neuron's features could be measured")
     trained = Readout(readout.weights[:, there], readout.offset, readout.tau)
     found = fit_readout_near(trained, features[:, there], targets)
     shares = share[:, there]
@@ -80,7 +92,7 @@ def refitted(
     weights, code = np.zeros_like(readout.weights), np.zeros_like(codes.readout_code)
     weights[:, there], code[:, there] = found.weights, synapses.encode(found.weights)
     set_to = dataclasses.replace(codes, readout_code=code, readout_dac=synapses.dac)
-    return set_to, Readout(weights, found.offset, found.tau), ""
+    return Refit(set_to, Readout(weights, found.offset, found.tau), ~there, "")
 
 
 @dataclass(frozen=True, eq=False)

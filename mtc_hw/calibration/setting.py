@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mtc_hw.hardware.dac import Codes, Dac
-from mtc_hw.hardware.design import BRANCHES, LEAK, MappedDesign
+from mtc_hw.hardware.design import LEAK, MappedDesign
 from mtc_hw.spec import Array
 
 Knob = Literal["bias", "reference", "filter", "input", "offset", "synapse"]
 KNOBS: frozenset[Knob] = frozenset({"bias", "reference", "filter", "input", "offset", "synapse"})
 """Elements' and leak's biases, their references, filters' biases, inputs, constant current, readout weights."""
-
-AT_BOUND = "{} at its bound"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +48,7 @@ class Setting:
             readout_code=design.readout_dac.nearest(self.synapses),
         )
 
-    def scale(self, design: MappedDesign, measured: "Setting") -> Array:
+    def scale(self, measured: "Setting") -> Array:
         """By what these values multiply the curves that were measured with others, (rows, N)."""
         inputs = ((1.0 + self.inputs) / (1.0 + measured.inputs)).T
         synapses = np.abs(self.synapses) / np.where(measured.synapses == 0.0, 1.0, np.abs(measured.synapses))
@@ -63,23 +59,3 @@ class Setting:
         moved = np.zeros((len(design.rows), design.count))
         moved[: LEAK + 1] = (self.reference - measured.reference) / design.scale.volt
         return moved
-
-
-def at_bounds(design: MappedDesign) -> tuple[tuple[str, ...], ...]:
-    """Of each neuron, which trims a calibration would turn further than they go."""
-    names = [row for row, _ in design.rows]
-    found: list[list[str]] = [[] for _ in range(design.count)]
-
-    def note(label: str, codes: Codes, dac: Dac) -> None:
-        ends: NDArray[np.bool_] = np.abs(codes) >= dac.limits[1]
-        for neuron in np.flatnonzero(ends):
-            found[neuron].append(AT_BOUND.format(label))
-
-    for row, name in enumerate(BRANCHES):
-        note(f"{name} bias", design.bias_trim[row], design.trim.current)
-    for row in range(LEAK + 1):
-        note(f"{names[row]} reference", design.reference_trim[row], design.trim.reference)
-    for index, codes in enumerate(design.input_trim.T):
-        note(names[len(BRANCHES) + index], codes, design.trim.current)
-    note("constant current", design.offset_trim, design.trim.offset)
-    return tuple(map(tuple, found))

@@ -103,7 +103,7 @@ def completed(
     if earlier is None or then is None:
         return _by_cells(design, table, surface)
     now, was, before = Setting.of(design), Setting.of(then), Surface.of(earlier)
-    scale, shift = now.scale(design, was), now.shift(design, was)
+    scale, shift = now.scale(was), now.shift(design, was)
     first = float(table.output[0])
     result = np.full((*table.current.shape[:2], len(earlier.output), design.count), np.nan)
     grid = np.repeat(table.voltage[:, None], design.count, axis=1)

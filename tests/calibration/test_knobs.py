@@ -1,10 +1,11 @@
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 from trimmed import trimmed
 
-from mtc_hw.calibration.knobs import IDEAL_STEPS, available, read, resolve, space, write
+from mtc_hw.calibration.knobs import IDEAL_STEPS, at_bounds, available, read, resolve, space, write
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import BRANCHES, LEAK, as_spec
 
@@ -150,3 +151,24 @@ def test_ideal_converters_are_searched_in_fine_steps(mapped, network):
     after = write(ideal, trims, np.full((1, 4), IDEAL_STEPS / 4.0))
     assert after.offset_trims() == pytest.approx(ideal.trim.offset.lsb / 4.0)
     assert read(after, trims).tolist() == [[IDEAL_STEPS / 4.0] * 4]
+
+
+def test_trims_at_their_bounds_are_named(mapped, network):
+    design = mapped(network, bits=8)
+    trims = {name: getattr(design, name).copy() for name in ("bias_trim", "reference_trim", "input_trim")}
+    trims["bias_trim"][1, 0], trims["reference_trim"][4, 2], trims["input_trim"][2, 1] = 31.0, -31.0, 31.0
+    offset = np.array([0.0, 0.0, 0.0, -31.0])
+    found = at_bounds(dataclasses.replace(design, **trims, offset_trim=offset))
+    assert found == (
+        ("bias.slow_positive at its bound",),
+        (),
+        ("reference.leak at its bound", "input.1 at its bound"),
+        ("offset at its bound",),
+    )
+    assert at_bounds(design) == ((),) * 4
+
+
+def test_an_ideal_converter_has_no_bound(mapped, network):
+    design = mapped(network)
+    far = dataclasses.replace(design, offset_trim=np.full(4, 1e6))
+    assert at_bounds(far) == ((),) * 4

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from faulty_instrument import Faulty
 
+from mtc_hw.calibration.calibrate import LOST, calibrate
 from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
 from mtc_hw.calibration.observables import PREDICTIONS, Driven, Request
-from mtc_hw.calibration.plan import RefitStep
-from mtc_hw.calibration.purpose import Lesson
+from mtc_hw.calibration.plan import RefitStep, load_plan
+from mtc_hw.calibration.purpose import Lesson, Purpose
 from mtc_hw.calibration.readout_steps import refitted, trim_readout
 from mtc_hw.course import POINTS, Course
 from mtc_hw.hardware.design import as_spec
@@ -90,8 +91,8 @@ def taught(mapped, network, runner, wave):
 def test_refitted_weights_are_in_the_codes_and_do_what_they_were_fitted_to(taught, wave):
     spec, design, instrument, features, targets = taught
     share = np.ones_like(design.readout_code)
-    codes, readout, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, instrument, share)
-    assert wrong == ""
+    codes, readout, lost, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, instrument, share)
+    assert wrong == "" and not lost.any()
     assert r2(predict(features, readout)[30:, 0], targets[30:, 0]) > 0.999
     assert as_spec(codes).readout.weights == pytest.approx(readout.weights, abs=2e-3 * np.abs(readout.weights).max())
     # The largest weight is at the converter's end, or beyond a smaller full scale that loses less.
@@ -118,7 +119,8 @@ def test_a_neuron_that_is_lost_gets_no_weight_and_the_others_are_fitted(taught, 
     spec, design, instrument, _features, targets = taught
     share = np.ones_like(design.readout_code)
     lossy = Faulty(instrument, lost=[2])
-    codes, readout, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, lossy, share)
+    codes, readout, lost, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, lossy, share)
+    assert lost.tolist() == [False, False, True, False]
     assert wrong == "" and not codes.readout_code[:, 2].any() and not readout.weights[:, 2].any()
     others = [0, 1, 3]
     assert np.isfinite(codes.readout_code).all() and codes.readout_code[:, others].any(axis=0).all()
@@ -127,7 +129,22 @@ def test_a_neuron_that_is_lost_gets_no_weight_and_the_others_are_fitted(taught, 
 def test_a_network_that_cannot_be_measured_keeps_its_weights(taught, wave):
     spec, design, instrument, _, targets = taught
     silent = Faulty(instrument, lost=range(4))
-    codes, readout, wrong = refitted(
+    codes, readout, lost, wrong = refitted(
         design, spec.readout, Lesson(wave, targets), STEP, silent, np.ones_like(design.readout_code)
     )
-    assert codes is design and readout is spec.readout and wrong == "no neuron's features could be measured"
+    assert (
+        lost.all()
+        and codes is design
+        and readout is spec.readout
+        and wrong == "no neuron's features could be measured"
+    )
+
+
+def test_a_neuron_that_is_lost_in_the_refit_s_run_is_no_success(taught, wave):
+    spec, design, instrument, _features, targets = taught
+    plan = load_plan("dc").with_refit(STEP.samples)
+    plan = plan.model_copy(update={"steps": plan.readout_steps})
+    purpose = Purpose(spec, instrument.course, lesson=Lesson(wave, targets))
+    found = calibrate(design, purpose, Faulty(instrument, lost=[2]), plan)
+    assert found.success.tolist() == [True, True, False, True] and not found.succeeded
+    assert found.reason[2] == LOST and not found.readout_reason

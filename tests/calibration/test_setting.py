@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mtc_hw.calibration.setting import Setting, at_bounds
+from mtc_hw.calibration.setting import Setting
 from mtc_hw.hardware.design import LEAK
 
 
@@ -35,28 +35,7 @@ def test_scale_and_shift_are_what_the_design_s_own_currents_and_references_do(ma
     plain = mapped(network, bits=8)
     now, was = Setting.of(turned), Setting.of(plain)
     there = plain.row_bias() > 0.0
-    assert (now.scale(turned, was) * plain.row_bias())[there] == pytest.approx(turned.row_bias()[there])
+    assert (now.scale(was) * plain.row_bias())[there] == pytest.approx(turned.row_bias()[there])
     shift = now.shift(turned, was)
     assert shift[: LEAK + 1] == pytest.approx((turned.references() - plain.references()) / plain.scale.volt)
     assert not shift[LEAK + 1 :].any()
-
-
-def test_trims_at_their_bounds_are_named(mapped, network):
-    design = mapped(network, bits=8)
-    trims = {name: getattr(design, name).copy() for name in ("bias_trim", "reference_trim", "input_trim")}
-    trims["bias_trim"][1, 0], trims["reference_trim"][4, 2], trims["input_trim"][2, 1] = 31.0, -31.0, 31.0
-    offset = np.array([0.0, 0.0, 0.0, -31.0])
-    found = at_bounds(dataclasses.replace(design, **trims, offset_trim=offset))
-    assert found == (
-        ("slow_positive bias at its bound",),
-        (),
-        ("leak reference at its bound", "input_1 at its bound"),
-        ("constant current at its bound",),
-    )
-    assert at_bounds(design) == ((),) * 4
-
-
-def test_an_ideal_converter_has_no_bound(mapped, network):
-    design = mapped(network)
-    far = dataclasses.replace(design, offset_trim=np.full(4, 1e6))
-    assert at_bounds(far) == ((),) * 4
