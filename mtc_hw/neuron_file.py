@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from mtc_hw.errors import SpecError
 from mtc_hw.resources import folder
 from mtc_hw.spec import ELEMENT_FILTER, ELEMENTS, FILTERS, ModelSpec, Neurons
+from mtc_hw.violations import short
 
 LARGEST_FILE = 1 << 20  # bytes
 NAME = r"[A-Za-z][A-Za-z0-9_]{0,63}"  # what a SPICE identifier can hold as it is
@@ -237,7 +238,7 @@ def _violation(found: dict[str, Any]) -> str:
         return f"{where} is no known key; {_known_keys(location)}"
     if kind == "missing":
         return f"{where} is missing; add it"
-    value = _value(found["input"])
+    value = short(found["input"])
     if kind == "value_error":
         return f"{where} is {value}; use a letter, then at most 63 letters, digits or underscores"
     bounds = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le"}
@@ -278,8 +279,8 @@ def _table_violations(tables: Mapping[str, object]) -> list[str]:
         violations += [f"stimulus.{violation}" for violation in _step_violations(steps)]
         duration = stimulus.get("duration")
         if steps and _is_finite_number(duration) and not steps[-1][0] < duration:
-            last = _value(steps[-1][0])
-            violations.append(f"stimulus.duration is {_value(duration)}; it must exceed the last step's time, {last}")
+            last = short(steps[-1][0])
+            violations.append(f"stimulus.duration is {short(duration)}; it must exceed the last step's time, {last}")
     return list(dict.fromkeys(violations))
 
 
@@ -289,13 +290,13 @@ def _step_violations(steps: Any) -> Iterator[str]:
         yield "steps is empty; give at least [[0.0, current]]"
         return
     if steps[0][0] != 0:
-        yield f"steps[0] begins at {_value(steps[0][0])}; the first step must begin at 0.0"
+        yield f"steps[0] begins at {short(steps[0][0])}; the first step must begin at 0.0"
     for index, (time, current) in enumerate(steps):
         for value in (time, current):
             if not _is_finite(value):
-                yield f"steps[{index}] holds {_value(value)}; every value must be a finite number"
+                yield f"steps[{index}] holds {short(value)}; every value must be a finite number"
         if index and time <= steps[index - 1][0]:
-            yield f"steps[{index}] begins at {_value(time)}, not after the step before; sort the steps by time"
+            yield f"steps[{index}] begins at {short(time)}, not after the step before; sort the steps by time"
 
 
 def _table(value: object) -> Mapping[str, Any]:
@@ -328,15 +329,6 @@ def _key(location: tuple[int | str, ...]) -> str:
 def _line(text: str) -> str:
     """Text that a user wrote, on one line."""
     return text if text.isprintable() else ascii(text)
-
-
-def _value(value: object) -> str:
-    """A short repr on one line. An integer beyond 4300 digits has no decimal repr in Python."""
-    try:
-        text = ascii(value)
-    except ValueError:
-        return "a number of thousands of digits"
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _neuron_file(parsed: _File) -> NeuronFile:

@@ -24,9 +24,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from mtc_hw.analysis.chip_table import is_number
 from mtc_hw.errors import DataError
 from mtc_hw.resources import folder
+from mtc_hw.violations import plain
 
 LARGEST_FILE = 1 << 20  # bytes
-SHOWN = 60  # characters of a faulty value
 
 
 def _listed(value: object) -> object:
@@ -113,14 +113,14 @@ def datasheet(name: str, tables: Mapping[str, object]) -> Datasheet:
     wrong = [] if tables else ["no quantity; give a section such as [isi_mean] with min or max"]
     for quantity, section in tables.items():
         if not isinstance(section, dict):
-            wrong.append(f"{_short(quantity)} is {_short(section)}; give a section [{_short(quantity)}] with limits")
+            wrong.append(f"{plain(quantity)} is {plain(section)}; give a section [{plain(quantity)}] with limits")
             continue
         try:
             limits[quantity] = Limits.model_validate(section)
         except ValidationError as error:
             wrong += [_told(quantity, dict(found)) for found in error.errors(include_url=False)]
     if wrong:
-        raise DataError(f"datasheet {_short(name)}: " + "; ".join(wrong))
+        raise DataError(f"datasheet {plain(name)}: " + "; ".join(wrong))
     return Datasheet(name, limits)
 
 
@@ -139,12 +139,12 @@ def check(sheet: Datasheet, schema: pa.Schema) -> None:
         if limits.wanted is None and not number:
             wrong.append(f"{quantity} holds {kind}; give wanted instead of min, typ and max")
     if wrong:
-        raise DataError(f"datasheet {_short(sheet.name)}: " + "; ".join(wrong))
+        raise DataError(f"datasheet {plain(sheet.name)}: " + "; ".join(wrong))
 
 
 def _told(quantity: str, found: dict[str, Any]) -> str:
     """One fault that pydantic found: where, the value, the remedy."""
-    where = ".".join([_short(quantity), *(_short(part) for part in found["loc"])])
+    where = ".".join([plain(quantity), *(plain(part) for part in found["loc"])])
     kind = found["type"]
     if kind == "value_error":
         return f"{where} {found['ctx']['error']}"
@@ -157,13 +157,4 @@ def _told(quantity: str, found: dict[str, Any]) -> str:
         "list_type": "it must be a text, or a list of texts",
         "too_short": "name at least one text",
     }
-    return f"{where} is {_short(found['input'])}; {remedies.get(kind, 'it must be a short text on one line')}"
-
-
-def _short(value: object) -> str:
-    """A value that a user wrote, on one line; an integer beyond 4300 digits has no decimal form in Python."""
-    try:
-        text = value if isinstance(value, str) and value.isascii() and value.isprintable() else ascii(value)
-    except ValueError:
-        return "a number of thousands of digits"
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+    return f"{where} is {plain(found['input'])}; {remedies.get(kind, 'it must be a short text on one line')}"

@@ -12,6 +12,7 @@ from mtc_hw.calibration.observables import Curves
 from mtc_hw.calibration.setting import KNOBS, Knob
 from mtc_hw.errors import DataError
 from mtc_hw.resources import folder
+from mtc_hw.violations import violations
 
 Small = Annotated[float, Field(gt=0, le=10.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
@@ -171,7 +172,6 @@ def load_plan(name_or_path: str) -> Plan:
     try:
         return Plan.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, e['loc'])) or 'it'} is {e['input']!r}: {e['msg']}" for e in error.errors()]
-        raise DataError(f"plan {path}: " + "; ".join(wrong)) from None
+        raise DataError(f"plan {path}: {violations(error)}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"plan {path}: {error}; shipped plans: {', '.join(shipped)}") from None

@@ -23,7 +23,10 @@ def load_start(name: str) -> Start:
         if options.neuron != "mtc" or options.layers > 1 or options.recurrent:
             raise DataError(f"recipe {name} has no circuit; only one layer of mtc neurons, not recurrent, has one")
         return options
-    return load_network(name)
+    try:
+        return load_network(name)
+    except DataError as error:
+        raise DataError(f"{error}; or the name of a recipe: {', '.join(recipe_names())}") from None
 
 
 def series_of(start: Start, quick: bool = False) -> Split:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mtc_hw.errors import TechnologyError
+from mtc_hw.violations import violations
 
 Kind = Literal["nmos", "pmos"]
 KINDS: tuple[Kind, ...] = ("nmos", "pmos")
@@ -103,14 +104,7 @@ def validated(kind: type[Model], fields: dict[str, Any]) -> Model:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise TechnologyError("; ".join(_told(each) for each in error.errors())) from None
-
-
-def _told(error: Any) -> str:
-    where = ".".join(map(str, error["loc"]))
-    if error["type"] == "value_error":  # our own, which name their value
-        return f"{where}: {error['ctx']['error']}" if where else str(error["ctx"]["error"])
-    return f"{where} is {error['input']!r}: {error['msg']}"
+        raise TechnologyError(violations(error)) from None
 
 
 def um(value: float) -> str:

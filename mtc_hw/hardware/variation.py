@@ -18,6 +18,7 @@ from mtc_hw.hardware.sampling import Sampling, normals, stream
 from mtc_hw.hardware.technology import Technology
 from mtc_hw.spec import Array
 from mtc_hw.spread import Spread
+from mtc_hw.violations import violations
 
 PROCESS = "process"
 """Path of a chip's common draws, first in a set of points."""
@@ -96,8 +97,7 @@ def variation_of(fields: Any) -> Variation:
     try:
         return _ADAPTER.validate_python(fields, strict=False)
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise SpecError(f"no variation: {'; '.join(wrong)}") from None
+        raise SpecError(f"no variation: {violations(error)}") from None
 
 
 _ADAPTER: TypeAdapter[Variation] = TypeAdapter(Variation)

@@ -14,6 +14,7 @@ from mtc_hw.model.algebra import Surrogate
 from mtc_hw.model.mtc import Integrator
 from mtc_hw.resources import folder
 from mtc_hw.spread import Spread
+from mtc_hw.violations import violations
 
 Kind = Literal["mtc", "lif", "adlif", "silif", "c-silif"]
 
@@ -124,8 +125,7 @@ def options_from(table: dict[str, Any], where: str) -> TrainOptions:
         # As JSON, because only there do strict types take lists for tuples and tables for dataclasses.
         return TypeAdapter(TrainOptions).validate_json(json.dumps(table), strict=True)
     except ValidationError as error:
-        found = [f"{'.'.join(map(str, each['loc'])) or 'options'}: {each['msg']}" for each in error.errors()]
-        raise DataError(f"{where}: {'; '.join(found)}") from None
+        raise DataError(f"{where}: {violations(error)}") from None
     except SpecError as error:
         raise DataError(f"{where}: {error}") from None
 

@@ -34,11 +34,11 @@ def test_knobs_are_all_there_are_unless_told():
     ("steps", "text"),
     [
         ('name = "a b"\n' + CHECK, r"name is 'a b': String should match pattern .*"),
-        (CHECK, r"name is \{'steps'.*\}: Field required"),
-        ('name = "x"', r"steps is .*: Field required"),
-        ('name = "x"\nsteps = []', r"it is .*Value error, a plan has one step or more"),
+        (CHECK, r"name is missing"),
+        ('name = "x"', r"steps is missing"),
+        ('name = "x"\nsteps = []', r"a plan has one step or more"),
         ('name = "x"\nmeasurements = 0\n' + CHECK, r"measurements is 0: Input should be greater than or equal to 1"),
-        ('name = "x"\nround = 1\n' + CHECK, r"round is 1: Extra inputs are not permitted"),
+        ('name = "x"\nround = 1\n' + CHECK, r"round is no known key"),
         ('name = "x"\n[[steps]]\nmethod = "luck"', r"steps\.0 is \{'method': 'luck'\}: .*"),
         (
             'name = "x"\n' + CHECK + "tolerance = 0.0",
@@ -50,7 +50,7 @@ def test_knobs_are_all_there_are_unless_told():
         ),
         (
             'name = "x"\n' + CHECK + "curves = { sweep = [1.0, -1.0] }",
-            r"steps\.0\.check\.curves\.sweep is \[1\.0, -1\.0\]: Value error, the second value must be the larger",
+            r"steps\.0\.check\.curves\.sweep: the second value must be the larger",
         ),
         (
             'name = "x"\n' + CHECK + "curves = { sweep = [-4.5, inf] }",
@@ -58,15 +58,15 @@ def test_knobs_are_all_there_are_unless_told():
         ),
         (
             'name = "x"\n' + CHECK + "curves = { sweep = [-1.0, 0.2] }",
-            r"steps\.0\.check\.curves is .*Value error, the sweep must hold 5 steps of 0\.25",
+            r"steps\.0\.check\.curves: the sweep must hold 5 steps of 0\.25",
         ),
         (
             'name = "x"\n' + CHECK + "curves = { outputs = [-1.0, 0.0, 2.0] }",
-            r"steps\.0\.check\.curves\.outputs is .*Value error, outputs must rise in equal steps",
+            r"steps\.0\.check\.curves\.outputs: outputs must rise in equal steps",
         ),
         (
             'name = "x"\n' + CHECK + "curves = { outputs = [1.0, 0.0, -1.0] }",
-            r"steps\.0\.check\.curves\.outputs is .*Value error, outputs must rise in equal steps",
+            r"steps\.0\.check\.curves\.outputs: outputs must rise in equal steps",
         ),
         ('name = "x"\n' + CHECK + "curves = { outputs = [] }", r"steps\.0\.check\.curves\.outputs is \[\]: .*"),
         (
@@ -84,15 +84,15 @@ def test_knobs_are_all_there_are_unless_told():
         ),
         (
             'name = "x"\n[[steps]]\nmethod = "readout"\n' + CHECK,
-            r"it is .*Value error, readout and refit come after all steps of single neurons",
+            r"readout and refit come after all steps of single neurons",
         ),
         (
             'name = "x"\n' + CHECK + CURVES,
-            r"it is .*Value error, a check must follow the last step of curves: what is not measured is no success",
+            r"a check must follow the last step of curves: what is not measured is no success",
         ),
         (
             'name = "x"\n[[steps]]\nmethod = "bisection"\n' + SEARCH + TARGET + TARGET,
-            r"steps\.0\.bisection is .*Value error, a bisection turns one knob on one target; use gauss-newton .*",
+            r"steps\.0\.bisection: a bisection turns one knob on one target; use gauss-newton .*",
         ),
         ("name = ", r".*; shipped plans: .*dc.*"),
     ],

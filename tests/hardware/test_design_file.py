@@ -101,7 +101,7 @@ def test_a_changed_code_is_noticed(mapped, network, path):
         (lambda d: d | {"design": d["design"] | {"bias_code": [[1.0], [1.0, 2.0]]}}, "is incomplete: setting an arr"),
         (
             lambda d: d | {"design": d["design"] | {"technology": {}}},
-            r"is incomplete: name is \{\}: Field required; corners is",
+            r"is incomplete: name is missing; corners is missing",
         ),
     ],
     ids=["version", "format", "list", "empty", "design list", "number", "ragged", "technology"],

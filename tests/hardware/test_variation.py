@@ -72,9 +72,9 @@ def test_a_variation_comes_back_from_json(variation):
     ("change", "text"),
     [
         ({"local": "gauss"}, "local"),
-        ({"sampling": "halton"}, r"sampling: Input should be 'plain', 'lhs' or 'sobol'"),
-        ({"process": {"nmos_threshold": 0.1}}, r"process\.pmos_threshold: Field required"),
-        ({"sigma": 1.0}, "sigma: Unexpected keyword argument"),
+        ({"sampling": "halton"}, r"sampling is 'halton': Input should be 'plain', 'lhs' or 'sobol'"),
+        ({"process": {"nmos_threshold": 0.1}}, r"process\.pmos_threshold is missing"),
+        ({"sigma": 1.0}, "sigma is no known key"),
     ],
 )
 def test_what_is_no_variation_is_refused(change, text):
