@@ -20,12 +20,12 @@ SHORT = {"batch": 8, "window": 250, "burn_in": 120}
 
 def main() -> None:
     split = mackey_glass_split(4000, 1000)
-    recipe = replace(load_recipe("circuit"), hidden=24, iterations=100, candidates=4, **SHORT)
+    recipe = replace(load_recipe("circuit"), hidden=24, iterations=150, candidates=4, **SHORT)
     options = CodesignOptions(
         size=parse_size("2"),  # um: small transistors, which differ much from each other
-        chips=8,
+        chips=6,
         looped=4,
-        tune=replace(FINE, iterations=20, **SHORT),
+        tune=replace(FINE, iterations=60, **SHORT),
         verify=VerifyOptions(test=500),
     )
     trim = ByPlan(load_plan("dc"))

@@ -232,11 +232,9 @@ def pdk_cache(tmp_path_factory):
 
 @pytest.mark.pdk
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "corner"), [*(("gf180mcuD", corner) for corner in CORNERS), ("sky130A", "tt"), ("sky130A", "sf")]
-)
+@pytest.mark.parametrize(("name", "corner"), [*(("gf180mcuD", corner) for corner in CORNERS), ("sky130A", "sf")])
 def test_a_real_pdk_s_cards_are_as_its_transistors(pdk_cache, name, corner):
-    """Five corners of GF180; of SKY130, which loads for ten seconds, two: benchmarks/cards.py goes through all."""
+    """Five corners of GF180; of SKY130, which loads for ten seconds, one: benchmarks/cards.py goes through all."""
     found_pdk(name)
     technology = load_technology(name, corner)
     sizes = [(4 * UM, 4 * UM), (8 * UM, 4 * UM)]
