@@ -32,7 +32,8 @@ class Identity:
     def of(design: MappedDesign) -> "Identity":
         """Of a design, a chip of it included; trims and readout codes that it has count as another version."""
         nominal, cells = dataclasses.replace(design, deviations=None), design.cells
-        dacs = [getattr(design, each.name) for each in dataclasses.fields(design) if each.name.endswith("_dac")]
+        names = [each.name for each in dataclasses.fields(design) if each.name.endswith("_dac")]
+        dacs = [getattr(design, name) for name in names if name != "readout_dac"]  # whose step is a readout's own
         codes = [getattr(design, f"{name}_code") for name in ("bias", "reference", "input", "offset")]
         corner = f"{design.technology.corner} {design.technology.supply:g} V {design.technology.temperature:g} C"
         return Identity(
@@ -40,7 +41,7 @@ class Identity:
             spec=design.spec_digest,
             technology=f"{design.technology.name} {corner}",
             size=f"{cells.width * 1e6:g}/{cells.length * 1e6:g} um",
-            converters=_digest(repr((dacs[:-1], design.trim)).encode()),
+            converters=_digest(repr((dacs, design.trim)).encode()),
             codes=_digest(b"".join(each.tobytes() for each in codes)),
         )
 
