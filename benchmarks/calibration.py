@@ -1,6 +1,7 @@
 """Mismatched chips before and after calibration: presets on transistors by trim bits, and a network.
 
 Run: python benchmarks/calibration.py neurons [--chips 100] [--size 2] [--technology generic sky130A] [--bits 4 5 6 8]
+         [--subject near_threshold] [--plan onset]
      python benchmarks/calibration.py neurons --csv TABLE.csv --figure bits.png
      python benchmarks/calibration.py network [--chips 20] [--size 4] [--level transistor|cells]
 
@@ -30,6 +31,7 @@ from mtc_hw.sources import Source, load_source
 
 DURATION = {"tonic": 2000.0, "near_threshold": 2500.0, "bursting": 8000.0}  # tau_m: 30 spikes or more, four bursts
 NEAR = -0.8  # I_u
+STATES = ("before", "before_refit", "after", "after_refit")
 SHOWN = {"bursting": "intra_interval", "tonic": "isi_mean", "near_threshold": "isi_mean"}
 
 
@@ -44,10 +46,12 @@ class Case:
     bits: int  # of the trims
     chips: int
     seed: int
+    plan: str
 
     @property
     def name(self) -> str:
-        return f"{self.subject}-{self.level}-{self.technology}-{self.size.width * 1e6:g}um-{self.bits}"
+        plan = Path(self.plan).stem
+        return f"{self.subject}-{self.level}-{self.technology}-{self.size.width * 1e6:g}um-{self.bits}-{plan}"
 
     def source(self) -> Source:
         if self.subject != "near_threshold":
@@ -64,7 +68,7 @@ class Case:
             duration=DURATION.get(self.subject),
         )
         engine = EngineOptions(samples=self.chips, workers=Workers(jobs=jobs), shown=True)
-        return run_calibration(self.source(), chips, CalibrationOptions(), engine, out / self.name)
+        return run_calibration(self.source(), chips, CalibrationOptions(self.plan), engine, out / self.name)
 
 
 def row_of(case: Case, run: CalibrationRun) -> dict[str, Any]:
@@ -76,14 +80,16 @@ def row_of(case: Case, run: CalibrationRun) -> dict[str, Any]:
         "technology": case.technology,
         "size_um": f"{case.size.width * 1e6:g}",
         "trim_bits": case.bits,
+        "plan": Path(case.plan).stem,
         "chips": told["n_ok"] + told["n_failed"],
         "failed": told["n_failed"],
         "measurements_most": told["measurements_most"],
     }
-    for state, found in told["yield"].items():
-        row[f"yield_{state}"] = found["value"]
-    name = "interval" if case.subject in SHOWN else "r2"
-    for state, spread in told["quantities"][SHOWN.get(case.subject, "r2")].items():
+    name, states = ("interval", STATES[::2]) if case.subject in SHOWN else ("r2", STATES)
+    spreads = told["quantities"][SHOWN.get(case.subject, "r2")]
+    for state in states:  # in ngspice there is no refit alone
+        spread = spreads.get(state, dict.fromkeys(("median", "low", "sd", "mean")))
+        row[f"yield_{state}"] = told["yield"].get(state, {}).get("value")
         row |= {f"{name}_{state}_{figure}": spread[figure] for figure in ("median", "low")}
         row[f"{name}_{state}_sd"] = spread["sd"] / spread["mean"] if spread["mean"] else None
     row["seconds_calibrating"] = told["seconds_calibrating_a_chip"].get("median")
@@ -92,11 +98,20 @@ def row_of(case: Case, run: CalibrationRun) -> dict[str, Any]:
 
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
-    subjects: Sequence[str] = tuple(SHOWN) if options.what == "neurons" else (options.network,)
+    subjects: Sequence[str] = options.subject if options.what == "neurons" else (options.network,)
     for technology in options.technology:
         for subject in subjects:
             for bits in options.bits:
-                yield Case(subject, options.level, technology, options.size, bits, options.chips, options.seed)
+                yield Case(
+                    subject,
+                    options.level,
+                    technology,
+                    options.size,
+                    bits,
+                    options.chips,
+                    options.seed,
+                    options.plan,
+                )
 
 
 def shown(row: dict[str, Any]) -> str:
@@ -106,15 +121,15 @@ def shown(row: dict[str, Any]) -> str:
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """The interval's spread and the yield over the trims' bits, a line each subject, level and technology."""
+    """The interval's spread and the yield over the trims' bits, a line each subject, level, technology and plan."""
     figure, (spread, good) = plt.subplots(1, 2, figsize=(9.0, 3.4), layout="constrained")
-    groups = sorted({(row["subject"], row["level"], row["technology"]) for row in rows})
+    groups = sorted({group_of(row) for row in rows})
     for number, group in enumerate(groups):
-        own = sorted((row for row in rows if (row["subject"], row["level"], row["technology"]) == group), key=bits_of)
+        own = sorted((row for row in rows if group_of(row) == group), key=bits_of)
         bits = [bits_of(row) for row in own]
         shade = plt.get_cmap("cividis")(0.85 * number / max(len(groups) - 1, 1))
         style = {"marker": "os^Dv<>p"[number % 8], "color": shade}
-        label = f"{group[0].replace('_', ' ')}, {group[1]}, {group[2]}"
+        label = ", ".join((group[0].replace("_", " "), *group[1:]))
         spread.plot(bits, [100.0 * float(row["interval_after_sd"]) for row in own], label=label, **style)
         good.plot(bits, [100.0 * float(row["yield_after"]) for row in own], **style)
     for axes, text in ((spread, "sd of the interval after calibration (%)"), (good, "yield after calibration (%)")):
@@ -124,6 +139,10 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
     good.set_ylim(top=100.5)
     spread.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
+
+
+def group_of(row: dict[str, Any]) -> tuple[str, ...]:
+    return row["subject"], row["level"], row["technology"], f"plan {row['plan']}"
 
 
 def bits_of(row: dict[str, Any]) -> int:
@@ -137,6 +156,8 @@ def main() -> None:
     parser.add_argument("--size", type=parse_size, default=parse_size("2"))
     parser.add_argument("--technology", nargs="+", default=["generic"])
     parser.add_argument("--bits", nargs="+", type=int, default=[6])
+    parser.add_argument("--subject", nargs="+", choices=tuple(SHOWN), default=list(SHOWN), help="of the neurons")
+    parser.add_argument("--plan", default="dc", help="a shipped plan, or a file")
     parser.add_argument("--level", default="transistor", choices=("transistor", "cells", "behavioural", "ode"))
     parser.add_argument("--network", default="mackey-glass-circuit")
     parser.add_argument("--seed", type=int, default=1)

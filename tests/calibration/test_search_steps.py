@@ -19,6 +19,8 @@ from mtc_hw.courses import neuron_course
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.hardware.population import population
+from mtc_hw.neuron_file import load_neuron
+from mtc_hw.neuron_run import with_current
 
 CHIPS = 8
 RATE = {"quantity": "rate", "current": 0.5, "tolerance": 0.01}
@@ -67,6 +69,17 @@ def test_f_i_points_are_brought_to_the_model_s(tonic):
     for current, tolerance in ((0.5, 0.015), (-0.2, 0.02)):
         model, found = judged(*tonic, results, ("rate",), current, 1500.0)
         assert (np.abs(found / model - 1.0) <= tolerance).all()
+
+
+def test_a_neuron_near_its_threshold_is_brought_to_the_model_s_rate(tonic):
+    design, purpose, chips = tonic
+    file = with_current(load_neuron("tonic"), -0.8)
+    near = dataclasses.replace(purpose, course=neuron_course(file), stimulus=file.stimulus, initial=file.initial)
+    results = calibrated(design, near, chips, load_plan("onset"))
+    assert all(each.succeeded for each in results), [each.reason for each in results]
+    assert max(each.measurements.max() for each in results) <= 40
+    model, found = judged(design, near, chips, results, ("rate",), 0.0, 2500.0)
+    assert (np.abs(found / model - 1.0) <= 0.03).all()
 
 
 def test_bursts_are_brought_to_the_model_s(subject):
