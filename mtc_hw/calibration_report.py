@@ -30,7 +30,7 @@ from mtc_hw.calibration_plots import (
 from mtc_hw.montecarlo.row import ChipRow
 from mtc_hw.montecarlo_plots import rate_texts, words
 from mtc_hw.plots import NARROW, WIDE, inline_svg
-from mtc_hw.report import LONGEST_REASON, SHOWN_FAILURES, Card, duration, rendered
+from mtc_hw.report import LONGEST_REASON, SHOWN_FAILURES, Card, duration, engineering, rendered
 from mtc_hw.verdict import Tone, Verdict
 
 PAGE = "report.html"
@@ -240,12 +240,16 @@ def _quantity_rows(found: Judged) -> list[tuple[str, list[list[str]]]]:
             own = found.spread(state, name)
             if own is None or (name != "r2" and state.endswith("refit")):
                 continue
-            sd = "" if own.sd is None else f"{own.sd:.3g}"
+            sd = "" if own.sd is None else _figure(name, own.sd, 3)
             share = "" if own.sd is None or not own.mean else percent(own.sd / abs(own.mean))
-            figures = [f"{value:.4g}".replace("-", "\u2212") for value in (own.mean, own.low, own.median, own.high)]
+            figures = [_figure(name, value, 4) for value in (own.mean, own.low, own.median, own.high)]
             cells.append([STATES[state], str(own.count), figures[0], sd, share, *figures[1:]])
-        rows.append((QUANTITIES.get(name, words(name) + (" (W)" if name == "power" else "")), cells))
+        rows.append((QUANTITIES.get(name, words(name)), cells))
     return rows
+
+
+def _figure(name: str, value: float, digits: int) -> str:
+    return engineering(value, "W") if name == "power" else f"{value:.{digits}g}".replace("-", "\u2212")
 
 
 def _bounded(count: int) -> str:
