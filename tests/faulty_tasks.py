@@ -111,3 +111,8 @@ def once(_context: None, task: tuple[int, bytes], _run: Runner) -> tuple[int, by
 def unreadable(_context: None, task: str, _run: Runner) -> object:
     """Perhaps a result that cannot be pickled."""
     return (lambda: task) if task == "result" else task
+
+
+def idle(_link):
+    """A worker that says nothing."""
+    time.sleep(60.0)

@@ -22,6 +22,7 @@ LAYERS = [
         "resources",
         "spec",
         "spread",
+        "violations",
         "neuron_file",
         "rounding",
         "readout",

@@ -3,9 +3,12 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from signal import SIGINT, default_int_handler, getsignal, signal
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 import torch
@@ -228,12 +231,15 @@ def descend(
     save: Path | None,
     forward: Forward | None = None,
 ) -> None:
-    """Train the network's tensors in place, to the end, to a standstill or to Ctrl-C."""
+    """Train the network's tensors in place, to the end, to a standstill or to Ctrl-C.
+
+    The first Ctrl-C ends it with the iteration that runs, another one at once.
+    """
     o, total = descent.options, descent.options.iterations
     mark, state, written = (descent.done, time.monotonic()), descent.state(), time.monotonic()
-    with Progress(total, shown) as bar, kernel_threads():
+    with Progress(total, shown) as bar, kernel_threads(), noted_interrupt() as asked:
         try:
-            while descent.done < total and not descent.stalled:
+            while descent.done < total and not descent.stalled and not asked.is_set():
                 found = descent.iterate(source, total, quantise, forward)
                 if descent.done % REPORTED == 0 or descent.done >= total:
                     loss = float(found.loss.detach())
@@ -248,12 +254,37 @@ def descend(
                     write_state(state, save)
                     written = time.monotonic()
         except KeyboardInterrupt:
+            asked.set()
+        if asked.is_set():
             descent.interrupted = True
             descent.restore_best()
     for tensor in descent.trained.values():
         tensor.requires_grad_(False)
     if save is not None:
         write_state(state, save)
+
+
+@contextmanager
+def noted_interrupt() -> Iterator[Event]:
+    """An event that the first Ctrl-C sets; the next one raises KeyboardInterrupt as ever.
+
+    Raised anywhere, it would be lost in a destructor or a callback, where Python drops exceptions. Other threads, and
+    programs that have another handler, keep theirs.
+    """
+    asked = Event()
+    if current_thread() is not main_thread() or getsignal(SIGINT) is not default_int_handler:
+        yield asked
+        return
+
+    def note(_number: int, _frame: object) -> None:
+        asked.set()
+        signal(SIGINT, default_int_handler)
+
+    signal(SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal(SIGINT, default_int_handler)
 
 
 def _affordable(o: TrainOptions, done: int, since: tuple[int, float], began: float) -> int:

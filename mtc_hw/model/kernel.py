@@ -112,6 +112,10 @@ class Plan(NamedTuple):
         return room
 
 
+_LEFT: deque[Any] = deque(maxlen=4)
+"""What calls that Ctrl-C ended work with: threads may still write there for a moment, and must find it."""
+
+
 def _run(code: Code, rows: int, plan: Plan, **tensors: Tensor) -> None:
     """Call the machine code for a share of the rows on each of torch's threads."""
     shared = len(tensors["coefficients"]) == 1
@@ -126,11 +130,14 @@ def _run(code: Code, rows: int, plan: Plan, **tensors: Tensor) -> None:
     numbers = (ctypes.c_int64 * len(Entry))(*(table.get(entry, 0) for entry in Entry))
     threads = min(THREADS.get() or torch.get_num_threads(), rows)
     bounds = [rows * index // threads for index in range(threads + 1)]
-    jobs = [
-        _pool(threads).submit(code.call, first, last, ctypes.addressof(numbers)) for first, last in pairwise(bounds)
-    ]
-    for job in jobs:
-        job.result()
+    try:
+        address = ctypes.addressof(numbers)
+        jobs = [_pool(threads).submit(code.call, first, last, address) for first, last in pairwise(bounds)]
+        for job in jobs:
+            job.result()
+    except BaseException:
+        _LEFT.append((numbers, tensors))
+        raise
 
 
 class _Fused(torch.autograd.Function):

@@ -209,8 +209,9 @@ class Crew:
         for job in [*(worker.job for worker in self._workers if worker.job is not None), *self._jobs]:
             if job.wanted():
                 job.answer.set_exception(self._end)
-        self._bell.close()
-        self._rope.close()
+        with self._lock:  # whoever said that this is the end may still be at the rope
+            self._bell.close()
+            self._rope.close()
 
 
 def _end(worker: _Worker, grace: float) -> int:

@@ -1,8 +1,10 @@
 """The descent goes down, repeats itself, stops when told and goes on where it was."""
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from mtc_hw.model.descent import (
     clip_by_neuron,
     descend,
     draw_chips,
+    noted_interrupt,
     rate,
     wake,
 )
@@ -327,3 +330,29 @@ def test_a_state_is_a_copy() -> None:
     before = tensors["network.layer0.bias"].clone()
     descent.iterate(Delayed(), 25, None)
     assert torch.equal(tensors["network.layer0.bias"], before) and header["done"] == 0
+
+
+def test_a_first_interrupt_is_noted_and_a_second_one_raised() -> None:
+    with noted_interrupt() as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert asked.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_interrupts_stay_with_a_handler_that_is_there_already() -> None:
+    heard: list[str] = []
+    before = signal.signal(signal.SIGINT, lambda *_: heard.append("mine"))
+    try:
+        with noted_interrupt() as asked:
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == ["mine"] and not asked.is_set()
+
+
+def test_a_thread_trains_without_a_handler() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(lambda: noted_interrupt().__enter__()).result()
+    assert not asked.is_set() and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -2,8 +2,13 @@
 
 import gc
 import math
+import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +16,7 @@ from kernel_calls import BATCH, RELU, Case, Problem, assert_equal_to_reference, 
 from torch import Tensor
 
 from mtc_hw.formula.emit import BLOCK, vector_width
+from mtc_hw.model import kernel as module
 from mtc_hw.model.kernel import Buffers, padded_lanes, supported
 from mtc_hw.model.mtc import TENSORS, Parameters, coefficients, dynamics, parameters
 from mtc_hw.model.program import Program
@@ -232,3 +238,31 @@ def test_neurons_are_padded_to_whole_vectors() -> None:
     for neurons in (1, 5, 16, 33, 131):
         lanes, width = padded_lanes(neurons), vector_width()
         assert lanes % width == 0 and neurons <= lanes < neurons + width
+
+
+class Interrupted(ThreadPoolExecutor):
+    """Ctrl-C comes while a share of the rows is being computed."""
+
+    def submit(self, *args: Any, **_: Any) -> Any:
+        self.job: Future[Any] = super().submit(*args)
+        return SimpleNamespace(result=self.interrupt)
+
+    def interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+
+def test_memory_stays_while_code_may_write_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, pool = Event(), Interrupted(1)
+    monkeypatch.setattr(module, "_pool", lambda _: pool)
+    code: Any = SimpleNamespace(call=lambda *_: gate.wait(20.0))
+    plan: Any = SimpleNamespace(places=torch.zeros(1), shares=torch.zeros(1), lanes=1, records=1)
+    written = torch.zeros(1, 1)
+    held = weakref.ref(written)
+    try:
+        module._run(code, 1, plan, coefficients=written)
+    except KeyboardInterrupt:
+        del written
+    gc.collect()
+    assert held() is not None
+    gate.set()
+    pool.shutdown()

@@ -8,9 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from faulty_tasks import once, sleep_then, square, unreadable
+from faulty_tasks import idle, once, sleep_then, square, unreadable
 
 from mtc_hw.errors import WorkersError
+from mtc_hw.simulate.crew import Crew
 from mtc_hw.simulate.outcome import Loss
 from mtc_hw.simulate.pool import Workers, open_workers
 
@@ -80,6 +81,24 @@ def test_a_killed_server_of_workers_costs_what_runs_and_is_replaced():
         ((task, lost),) = results
         assert task == 30.0 and isinstance(lost, Loss)
         assert list(pool.each(square, [2])) == [(2, 12)]
+
+
+def test_an_end_that_is_noticed_before_it_is_rung_in_is_no_error():
+    crew = Crew(1, idle, (), [])
+    rung = crew._rope.send_bytes
+
+    def late(content):
+        os.kill(server(), signal.SIGKILL)  # wakes the thread, which finds that this is the end
+        time.sleep(0.5)
+        rung(content)
+
+    with within(20.0):
+        answer = crew.submit(b"")
+        while not crew._workers:
+            time.sleep(0.01)
+        crew._rope.send_bytes = late
+        crew.close()
+    assert isinstance(answer.exception(), RuntimeError)
 
 
 def test_a_task_or_a_result_that_does_not_cross_is_an_error_of_its_own():
