@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +331,19 @@ def test_a_state_is_a_copy() -> None:
     before = tensors["network.layer0.bias"].clone()
     descent.iterate(Delayed(), 25, None)
     assert torch.equal(tensors["network.layer0.bias"], before) and header["done"] == 0
+
+
+def test_ctrl_c_ends_a_descent_with_the_iteration_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = count(1)
+
+    def interrupted(*args: Any) -> float:
+        if next(calls) == REPORTED + 4:
+            signal.raise_signal(signal.SIGINT)
+        return rate(*args)
+
+    monkeypatch.setattr(module, "rate", interrupted)
+    done = gone(started(replace(SMALL, iterations=40)))
+    assert done.interrupted and done.done == REPORTED + 4
 
 
 def test_a_first_interrupt_is_noted_and_a_second_one_raised() -> None:
