@@ -21,6 +21,7 @@ from mtc_hw.montecarlo.row import Kept
 
 FILE = "ledger.sqlite"
 WAVEFORMS = "waveforms"
+MOMENT = 2.0  # s; a killed run's lock outlives it where it was just starting a process, until that one has closed it
 _SCHEMA = """
 create table if not exists results (
     run text not null,
@@ -131,7 +132,7 @@ def open_ledger(folder: Path, read: Callable[[str], Row], kept: str = WAVEFORMS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / "lock")
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=MOMENT)
     except Timeout:
         raise DataError(f"another process is running chips in {folder}; wait for it, or give another --out") from None
     except OSError as error:
