@@ -86,10 +86,11 @@ def test_a_second_process_is_told_of_the_first(tmp_path):
 
 def test_a_lock_that_a_killed_process_leaves_to_a_child_for_a_moment_is_waited_for(tmp_path):
     code = (
-        "import os, sys, time; from pathlib import Path; from mtc_hw.montecarlo.ledger import open_ledger\n"
+        "import os, subprocess, sys; from pathlib import Path; from mtc_hw.montecarlo.ledger import open_ledger\n"
         "with open_ledger(Path(sys.argv[1]), str):\n"
-        "    if os.fork() == 0: print('open', flush=True); time.sleep(0.5); os._exit(0)\n"
-        "    sys.stdin.read()"
+        "    [fd] = [int(k) for k in os.listdir('/dev/fd') if os.path.realpath(f'/dev/fd/{k}').endswith('/lock')]\n"
+        "    subprocess.Popen(['sleep', '0.5'], pass_fds=[fd], stdout=subprocess.DEVNULL)\n"
+        "    print('open', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
