@@ -107,7 +107,8 @@ def test_a_network_is_shown_with_its_readout_and_with_one_of_its_own(small_netwo
         source, chips, dataclasses.replace(options, refit=0), EngineOptions(1, workers=TWO), tmp_path / "b"
     )
     assert list(bare.judged.yields) == ["before", "after"]
-    assert bare.finished.rows[0].after.r2 == found.finished.rows[0].after.r2
+    # A refit's run tells a little of the low-pass that a sweep does not.
+    assert bare.finished.rows[0].after.r2 == pytest.approx(found.finished.rows[0].after.r2, abs=1e-3)
 
 
 @pytest.mark.slow

@@ -13,9 +13,9 @@ from mtc_hw import __version__
 from mtc_hw.calibration.knobs import at_bounds
 from mtc_hw.calibration.neuron_steps import Neurons
 from mtc_hw.calibration.observables import Instrument
-from mtc_hw.calibration.plan import Plan, ReadoutStep
+from mtc_hw.calibration.plan import Plan
 from mtc_hw.calibration.purpose import Purpose, side_by_side
-from mtc_hw.calibration.readout_steps import refitted, trim_readout
+from mtc_hw.calibration.readout_steps import ReadoutFound, calibrate_readout
 from mtc_hw.calibration.result import TRIMS, Identity, Look, ReadoutSetting, Result
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import BY_COLUMN, BY_LINE, MappedDesign
@@ -55,21 +55,13 @@ def _finished(
     """Chip number `chip` of those side by side, its readout done too."""
     own = slice(chip * nominal.count, (chip + 1) * nominal.count)
     codes = _columns(nominal, neurons.codes, own)
-    spent = neurons.spent[own].copy()
-    trained, wrong, reasons = ReadoutSetting.of(codes), "", neurons.reasons[own]
-    readout = purpose.spec.readout
-    if readout is not None:
-        share = _share(nominal, readout, neurons.synapses[:, own])
-        for step in plan.readout_steps:
-            if isinstance(step, ReadoutStep):
-                codes, wrong = trim_readout(codes, readout, instrument)
-                trained = ReadoutSetting.of(codes)
-            elif purpose.lesson is not None and not wrong:
-                codes, readout, lost, wrong = refitted(codes, readout, purpose.lesson, step, instrument, share)
-                spent += 1.0
-                reasons = [_also(reason, LOST if gone else "") for reason, gone in zip(reasons, lost, strict=True)]
-                if not wrong:
-                    codes, wrong = trim_readout(codes, readout, instrument)
+    reasons = neurons.reasons[own]
+    found = ReadoutFound(codes, codes, np.zeros(codes.count, bool), "", 0)
+    if purpose.spec.readout is not None:
+        share = _share(nominal, purpose.spec.readout, neurons.synapses[:, own])
+        found = calibrate_readout(codes, purpose, plan.readout_steps, instrument, share)
+        reasons = [_also(reason, LOST if gone else "") for reason, gone in zip(reasons, found.lost, strict=True)]
+    codes = found.codes
     return Result(
         plan=plan.name,
         plan_digest=plan.digest(),
@@ -78,13 +70,13 @@ def _finished(
         version=__version__,
         **{name: getattr(codes, name) for name in TRIMS},
         readout=ReadoutSetting.of(codes),
-        trained=trained,
+        trained=ReadoutSetting.of(found.trained),
         residual=neurons.residual[own],
         success=np.array([not each for each in reasons]),
         reason=tuple(reasons),
-        readout_reason=wrong,
+        readout_reason=found.wrong,
         bounds=at_bounds(codes),
-        measurements=spent,
+        measurements=neurons.spent[own] + found.runs,
         history=tuple(_part(each, own) for each in neurons.history),
     )
 

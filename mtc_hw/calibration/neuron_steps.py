@@ -62,7 +62,8 @@ class Neurons:
         allowed = self.plan.measurements
         curves = [Request(curves=each.curves) for each in self.plan.neuron_steps if not isinstance(each, SearchStep)]
         needed = np.asarray(sum((each.cost(self.codes) for each in curves), np.zeros(self.codes.count)))
-        needed += 1.0 * (self.plan.refit is not None and self.purpose.lesson is not None)
+        if self.plan.refit is not None and self.purpose.lesson is not None:
+            needed += self.plan.refit.runs
         needed += sum(step.runs for _, step in self._searches[:-1])  # to confirm them
         if needed.max() > allowed:
             worst = int(np.argmax(needed))

@@ -20,7 +20,7 @@ from mtc_hw.calibration.observables import (
 )
 from mtc_hw.course import Course
 from mtc_hw.hardware.design import MappedDesign
-from mtc_hw.netlist.bench import sweep_deck
+from mtc_hw.netlist.bench import sweep_deck, synapse_deck
 from mtc_hw.netlist.deck import Deck
 from mtc_hw.netlist.render import neuron_deck, readout_sweep
 from mtc_hw.netlist.solver import FREE_RUNNING
@@ -32,12 +32,15 @@ from mtc_hw.simulate.pool import Runner
 from mtc_hw.simulate.waveforms import to_trace
 from mtc_hw.spec import Array
 
+BELOW = 3.0  # unit voltages below the threshold, where a synapse sends nothing but what it leaks
+
 
 @dataclass(frozen=True, eq=False)
 class NgspiceInstrument:
     """Measures with the codes asked about and the chip's own deviations.
 
-    The readout is measured with its sums carrying what they carry on average along the course.
+    The readout is measured with its sums carrying what they carry on average along the course, and what the synapses
+    leak on top, which no weight stands for.
     """
 
     chip: MappedDesign
@@ -84,9 +87,31 @@ class NgspiceInstrument:
         )
 
     def _readout_decks(self, design: MappedDesign) -> list[Deck]:
-        rest = _mean_sums(design, self.course)
-        outputs = range(len(design.readout_offset))
-        return [readout_sweep(design, output, self.level, READOUT_REACH, rest[output]) for output in outputs]
+        rest, leak = _mean_sums(design, self.course), self._leaks(design)
+        return [
+            readout_sweep(design, output, self.level, READOUT_REACH, rest[output], leak[output])
+            for output in range(len(rest))
+        ]
+
+    def _leaks(self, design: MappedDesign) -> Array:
+        """What all synapses send into each output's sums with their neurons far below the threshold, A, (outputs, 2).
+
+        It does not shrink with a synapse's code, and doubles every ten kelvin or so. A synapse that cannot be
+        measured counts as one without.
+        """
+        leak = np.zeros((len(design.readout_offset), 2))
+        if self.level == "behavioural":  # has none
+            return leak
+        low = design.synapse.threshold - BELOW
+        used = np.flatnonzero(design.readout_code.any(axis=0))
+        decks = [synapse_deck(design, int(neuron), self.level, (low, low + 0.5, 0.5)) for neuron in used]
+        for neuron, outcome in zip(used, self.run(decks), strict=True):
+            if outcome.waveforms is None:
+                continue
+            for output in np.flatnonzero(design.readout_code[:, neuron]):
+                sign = int(design.readout_code[output, neuron] < 0)
+                leak[output, sign] += outcome.waveforms[f"i(vo_synapse_{output}_{neuron})"][0]
+        return leak
 
     def _driven(self, design: MappedDesign, request: Driven) -> Answer:
         """A neuron whose run failed has no features, and the answer without it is not the chip's."""

@@ -105,13 +105,23 @@ class ReadoutStep(_Strict):
 
 
 class RefitStep(_Strict):
-    """New readout weights from the chip's own features, near the trained ones; then the low-pass once more."""
+    """New readout weights from the chip's own features, near the trained ones; then the low-pass once more.
+
+    The low-pass at rest, and then in use: what the network answers is looked at, and looked at again if it was off.
+    """
 
     method: Literal["refit"]
     samples: Annotated[int, Field(ge=50, le=100_000)] = 1000
     burn_in: Annotated[int, Field(ge=0, le=100_000)] = 250  # samples before them that do not count
+    look: Annotated[int, Field(ge=0, le=100_000)] = 200  # samples of such a look; 0: none
+
+    @property
+    def runs(self) -> int:
+        """Of the whole network, at most."""
+        return 1 + (LOOKS if self.look else 0)
 
 
+LOOKS = 2  # at most, that a refit is followed by
 Step = CurvesStep | SearchStep | CheckStep | ReadoutStep | RefitStep
 
 

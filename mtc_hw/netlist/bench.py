@@ -1,6 +1,7 @@
-"""The test bench of one neuron's transconductors: each one's input swept at several output voltages."""
+"""Test benches of one neuron's transconductors: each one's input swept at several output voltages."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from mtc_hw.hardware.design import MappedDesign
 from mtc_hw.netlist.deck import Deck
@@ -19,9 +20,25 @@ def sweep_deck(
     `sweep` is first, last and step, `outputs` an even grid, both in unit voltages. i(vo_<name>) is the current that
     comes out, output by output; a filter's output is also what it follows.
     """
+    instruments = [*neuron_view(design, index, level).branches, *synapse_views(design, index, level)]
+    return _bench(f"bench_{index}", design, level, instruments, sweep, outputs)
+
+
+def synapse_deck(design: MappedDesign, index: int, level: Level, sweep: tuple[float, float, float]) -> Deck:
+    """The same of its synapses alone, what they send held at the analog ground, where a readout's sums are."""
+    return _bench(f"synapses_{index}", design, level, synapse_views(design, index, level), sweep, (0.0,))
+
+
+def _bench(
+    name: str,
+    design: MappedDesign,
+    level: Level,
+    instruments: Sequence[Branch],
+    sweep: tuple[float, float, float],
+    outputs: tuple[float, ...],
+) -> Deck:
     volt, ground = design.scale.volt, design.technology.analog_ground
     low, high, step = sweep
-    instruments = [*neuron_view(design, index, level).branches, *synapse_views(design, index, level)]
     wanted = tuple(f"i(vo_{each.name})" for each in instruments)
     spacing = outputs[1] - outputs[0] if len(outputs) > 1 else 1.0
     # Half a step of slack: whether the last point is reached hangs on the rounding of ngspice's sum of steps.
@@ -33,7 +50,7 @@ def sweep_deck(
         for value in (ground + start * volt, ground + stop * volt, each * volt)
     ]
     context = common_context(design.technology, design.cells.width, design.cells.length) | {
-        "title": f"bench of neuron {index}",
+        "title": name,
         "level": level,
         "digest": design.digest[:16],
         "branches": [_clamped(each) for each in instruments],
@@ -45,7 +62,7 @@ def sweep_deck(
     }
     text = render("testbench/sweep.cir.j2", context)
     lint(text)
-    return Deck(f"bench_{index}", text, wanted, ground + (high - 0.5 * step) * volt)
+    return Deck(name, text, wanted, ground + (high - 0.5 * step) * volt)
 
 
 def _clamped(branch: Branch) -> Branch:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mtc_hw import __version__
 from mtc_hw.errors import DeckError
@@ -116,17 +117,18 @@ def readout_deck(design: MappedDesign, output: int, level: Level, currents: Seri
     return _deck(f"readout_{output}", design, level, parts, lines, duration, Initial(), solver)
 
 
-def readout_sweep(design: MappedDesign, output: int, level: Level, reach: float, rest: Array) -> Deck:
+def readout_sweep(
+    design: MappedDesign, output: int, level: Level, reach: float, rest: Array, leak: ArrayLike = (0.0, 0.0)
+) -> Deck:
     """The same at rest, over predictions from -reach to reach around what `rest` (2,), A into the sums, stands for.
 
-    V(y) is what these predictions give; the readout's offset is left out.
+    V(y) is what these predictions give with `leak` (2,), A into the sums, on top; the readout's offset is left out.
     """
     view = dataclasses.replace(readout_views(design, level)[output], offset=0.0)
     full = reach * design.readout_unit
-    lines = [
-        f"Bsum_{sign}_{output} 0 sum_{sign}_{output} i={spice(each)}" for sign, each in zip("pn", rest, strict=True)
-    ]
-    # What is left of the two sums is taken out again, so that the sweep is around zero.
+    carried = zip("pn", rest + np.asarray(leak), strict=True)
+    lines = [f"Bsum_{sign}_{output} 0 sum_{sign}_{output} i={spice(each)}" for sign, each in carried]
+    # What is left of the two sums at rest is taken out again, so that the sweep is around zero.
     lines.append(f"Isweep 0 sum_p_{output} dc 0")
     balance = float(rest[0] - rest[1])
     lines.append(f"Ibalance sum_p_{output} 0 dc {spice(balance)}")

@@ -9,8 +9,10 @@ from mtc_hw.analysis.spikes import spike_times
 from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
 from mtc_hw.calibration.observables import PREDICTIONS, READOUT_REACH, Curves, Driven, Firing, Request
 from mtc_hw.course import POINTS, Course
+from mtc_hw.hardware.conditions import at_temperature
 from mtc_hw.hardware.design import BRANCHES, LEAK, as_spec
 from mtc_hw.hardware.mismatch import perturb
+from mtc_hw.netlist.bench import synapse_deck
 from mtc_hw.neuron_file import Stimulus
 from mtc_hw.neuron_run import meant
 from mtc_hw.simulate.outcome import judge
@@ -91,6 +93,21 @@ def test_a_transistor_readout_is_nearly_a_line_through_nearly_zero(design, runne
     assert np.abs(zero).max() < 1.0 and np.ptp(zero) < 1e-3
     line = zero[:, None] + gain[:, None] * PREDICTIONS
     assert np.abs(answer - line).max() < 0.1
+
+
+def test_what_warm_synapses_leak_is_in_a_readout_s_zero(design, runner, monkeypatch):
+    """Each of them sends it into its weight's sum: of four, all into the positive one, or two into each."""
+    codes = np.array([[60.0, 60.0, 60.0, 60.0], [60.0, 60.0, -60.0, -60.0]])
+    warm = dataclasses.replace(at_temperature(design, 70.0, "ptat"), readout_code=codes)
+    found = []
+    for _ in range(2):
+        answer = look(warm, warm, runner, "transistor", request=Request(readout=True)).readout
+        gain, zero = np.polyfit(PREDICTIONS, answer.T, 1)
+        found.append(zero / gain * warm.readout_unit)
+        monkeypatch.setattr(NgspiceInstrument, "_leaks", lambda self, design: np.zeros((2, 2)))
+    [outcome] = runner([synapse_deck(warm, 0, "transistor", (-3.0, -2.5, 0.5))])
+    leak = outcome.waveforms["i(vo_synapse_0_0)"][0]
+    assert found[0] - found[1] == pytest.approx([4.0 * leak, 0.0], abs=0.05 * leak)
 
 
 def test_the_codes_are_measured_on_the_chip_s_devices(design, runner):

@@ -1,6 +1,7 @@
 """A chip's readout: gain, zero and new weights, set and measured; what could not be measured keeps its codes."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -9,9 +10,9 @@ from faulty_instrument import Faulty
 from mtc_hw.calibration.calibrate import LOST, calibrate
 from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
 from mtc_hw.calibration.observables import PREDICTIONS, Driven, Request
-from mtc_hw.calibration.plan import RefitStep, load_plan
+from mtc_hw.calibration.plan import ReadoutStep, RefitStep, load_plan
 from mtc_hw.calibration.purpose import Lesson, Purpose
-from mtc_hw.calibration.readout_steps import refitted, trim_readout
+from mtc_hw.calibration.readout_steps import GAIN, ZERO, calibrate_readout, refitted, trim_readout
 from mtc_hw.course import POINTS, Course
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
@@ -88,10 +89,10 @@ def taught(mapped, network, runner, wave):
     return spec, design, instrument, features, predict(features, other)
 
 
-def test_refitted_weights_are_in_the_codes_and_do_what_they_were_fitted_to(taught, wave):
-    spec, design, instrument, features, targets = taught
+def test_refitted_weights_are_in_the_codes_and_do_what_they_were_fitted_to(taught):
+    spec, design, _, features, targets = taught
     share = np.ones_like(design.readout_code)
-    codes, readout, lost, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, instrument, share)
+    codes, readout, lost, wrong = refitted(design, spec.readout, features[30:], targets[30:], share)
     assert wrong == "" and not lost.any()
     assert r2(predict(features, readout)[30:, 0], targets[30:, 0]) > 0.999
     assert as_spec(codes).readout.weights == pytest.approx(readout.weights, abs=2e-3 * np.abs(readout.weights).max())
@@ -101,43 +102,97 @@ def test_refitted_weights_are_in_the_codes_and_do_what_they_were_fitted_to(taugh
         assert np.array_equal(getattr(codes, name), getattr(design, name))
 
 
-def test_what_a_trim_found_out_of_each_synapse_stays(taught, wave):
+def test_what_a_trim_found_out_of_each_synapse_stays(taught):
     """Twice the bias for a synapse that takes twice the nominal one for the same output."""
-    spec, design, instrument, _, targets = taught
+    spec, design, _, features, targets = taught
     share = np.ones_like(design.readout_code)
     doubled = share.copy()
     doubled[:, 1] = 2.0
-    plain, other = (
-        refitted(design, spec.readout, Lesson(wave, targets), STEP, instrument, each)[0] for each in (share, doubled)
-    )
+    plain, other = (refitted(design, spec.readout, features[30:], targets[30:], each)[0] for each in (share, doubled))
     ratio = other.readout_dac.decode(other.readout_code) / plain.readout_dac.decode(plain.readout_code)
     assert ratio[:, 1] == pytest.approx([2.0, 2.0], rel=0.03)
     assert np.delete(ratio, 1, axis=1) == pytest.approx(np.ones((2, 3)), rel=0.03)
 
 
-def test_a_neuron_that_is_lost_gets_no_weight_and_the_others_are_fitted(taught, wave):
-    spec, design, instrument, _features, targets = taught
-    share = np.ones_like(design.readout_code)
-    lossy = Faulty(instrument, lost=[2])
-    codes, readout, lost, wrong = refitted(design, spec.readout, Lesson(wave, targets), STEP, lossy, share)
+def test_a_neuron_that_is_lost_gets_no_weight_and_the_others_are_fitted(taught):
+    spec, design, _, features, targets = taught
+    share, lossy = np.ones_like(design.readout_code), features[30:].copy()
+    lossy[:, 2] = np.nan
+    codes, readout, lost, wrong = refitted(design, spec.readout, lossy, targets[30:], share)
     assert lost.tolist() == [False, False, True, False]
     assert wrong == "" and not codes.readout_code[:, 2].any() and not readout.weights[:, 2].any()
     others = [0, 1, 3]
     assert np.isfinite(codes.readout_code).all() and codes.readout_code[:, others].any(axis=0).all()
 
 
-def test_a_network_that_cannot_be_measured_keeps_its_weights(taught, wave):
-    spec, design, instrument, _, targets = taught
-    silent = Faulty(instrument, lost=range(4))
-    codes, readout, lost, wrong = refitted(
-        design, spec.readout, Lesson(wave, targets), STEP, silent, np.ones_like(design.readout_code)
-    )
-    assert (
-        lost.all()
-        and codes is design
-        and readout is spec.readout
-        and wrong == "no neuron's features could be measured"
-    )
+def test_a_network_that_cannot_be_measured_keeps_its_weights(taught):
+    spec, design, _, features, targets = taught
+    nothing, share = np.full_like(features[30:], np.nan), np.ones_like(design.readout_code)
+    codes, readout, lost, wrong = refitted(design, spec.readout, nothing, targets[30:], share)
+    assert lost.all() and codes is design and readout is spec.readout
+    assert wrong == "no neuron's features could be measured"
+
+
+class Shifted:
+    """Its answers in use are off by a gain, and by a zero of each run's own, that no sweep at rest shows."""
+
+    identity = "shifted"
+
+    def __init__(self, instrument, gain, zeros):
+        self.instrument, self.gain, self.zeros, self.runs = instrument, gain, zeros, 0
+
+    def measure(self, codes, request):
+        seen = self.instrument.measure(codes, request)
+        if seen.driven is None:
+            return seen
+        answer = self.gain * seen.driven.prediction + self.zeros[min(self.runs, len(self.zeros) - 1)]
+        self.runs += 1
+        return dataclasses.replace(seen, driven=dataclasses.replace(seen.driven, prediction=answer))
+
+
+def set_on(taught, wave, instrument, look=150):
+    """What the steps of a readout find on an instrument."""
+    spec, design, own, _, targets = taught
+    purpose = Purpose(spec, own.course, lesson=Lesson(wave, targets))
+    steps = (ReadoutStep(method="readout"), STEP.model_copy(update={"samples": 150, "burn_in": 100, "look": look}))
+    return calibrate_readout(design, purpose, steps, instrument, np.ones_like(design.readout_code))
+
+
+def line_in_use(instrument, codes, wanted, wave):
+    """Gain and zero of both outputs' answers, after the start."""
+    answer = instrument.measure(codes, Request(driven=Driven(wave))).driven.prediction
+    return np.transpose([np.polyfit(*each, 1) for each in zip(wanted[100:].T, answer[100:].T, strict=True)])
+
+
+def test_a_gain_and_a_zero_that_only_a_run_shows_are_turned_away_and_looked_at_again(taught, wave):
+    spec, _, chip, features, targets = taught
+    instrument = Shifted(chip, 1.1, [0.3])
+    found = set_on(taught, wave, instrument)
+    assert (found.wrong, found.runs) == ("", 3)
+    for codes, wanted in ((found.codes, targets), (found.trained, predict(features, spec.readout))):
+        gain, zero = line_in_use(instrument, codes, wanted, wave)
+        assert gain == pytest.approx([1.0, 1.0], abs=GAIN) and zero == pytest.approx([0.0, 0.0], abs=ZERO)
+    unseen = set_on(taught, wave, Shifted(chip, 1.1, [0.3]), look=0)
+    gain, zero = line_in_use(Shifted(chip, 1.1, [0.3]), unseen.codes, targets, wave)
+    assert unseen.runs == 1
+    assert gain.min() > 1.05 and np.abs(zero).min() > 0.2
+
+
+def test_a_readout_that_is_on_target_is_looked_at_once(taught, wave, runner):
+    found = set_on(taught, wave, instrument_of(taught[1], runner))
+    assert (found.wrong, found.runs) == ("", 2)
+
+
+def test_a_zero_that_moves_from_run_to_run_is_no_success(taught, wave):
+    found = set_on(taught, wave, Shifted(taught[2], 1.0, [0.0, 0.3, -0.3]))
+    assert re.match(r"the readout's gain is (0\.99|1\.0)\d+ and its zero -0\.6\d+ after its trim$", found.wrong)
+    assert found.runs == 3
+
+
+def test_an_answer_that_falls_where_it_should_rise_is_no_success(taught, wave):
+    found = set_on(taught, wave, Shifted(taught[2], -1.0, [0.0]))
+    assert re.match(r"the readout's gain is -(0\.9|1\.0)\d+; it must be above 0$", found.wrong)
+    assert found.runs == 2
 
 
 def test_a_neuron_that_is_lost_in_the_refit_s_run_is_no_success(taught, wave):

@@ -19,7 +19,7 @@ from mtc_hw.spec import ModelSpec
 
 DC = load_plan("dc")
 SHORT = DC.model_copy(
-    update={"measurements": 49, "steps": (*DC.steps[:-1], RefitStep(method="refit", samples=100, burn_in=20))}
+    update={"measurements": 51, "steps": (*DC.steps[:-1], RefitStep(method="refit", samples=100, burn_in=20))}
 )
 
 

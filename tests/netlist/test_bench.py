@@ -3,9 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from mtc_hw.hardware.conditions import at_temperature
 from mtc_hw.hardware.design import BRANCHES, LEAK, as_spec, row_constant, row_offset
 from mtc_hw.hardware.mismatch import perturb
-from mtc_hw.netlist.bench import sweep_deck
+from mtc_hw.netlist.bench import sweep_deck, synapse_deck
 from mtc_hw.spec import FILTERS, SIGNS, RectifiedTanh, Synapse
 
 SWEEP, OUTPUTS = (-4.0, 4.0, 0.1), (-3.0, -1.0, 1.0)
@@ -110,3 +111,19 @@ def test_only_a_filter_follows_its_own_output(mapped, network):
     followers = [line for line in text.splitlines() if line.startswith("X") and " in o_" in line]
     names = [line.split()[0] for line in followers if line.split()[2] == line.split()[3]]
     assert names == [f"X{name}_filter" for name in FILTERS]
+
+
+def test_a_synapse_that_is_off_sends_what_it_leaks_whatever_its_code(mapped, network, runner):
+    """About twice as much every ten kelvin."""
+    design = mapped(dataclasses.replace(network, synapse=RectifiedTanh(0.1)), bits=8)
+    codes = np.sign(design.readout_code) * np.array([[40.0], [80.0]])
+    design = dataclasses.replace(design, readout_code=codes)
+    leaks = []
+    for celsius in (40.0, 70.0):
+        there = at_temperature(design, celsius, "ptat")
+        [outcome] = runner([synapse_deck(there, 0, "transistor", (-3.0, -2.5, 0.5))])
+        leaks.append([outcome.waveforms[f"i(vo_synapse_{output}_0)"][0] for output in range(2)])
+    cold, warm = np.array(leaks)
+    assert (cold > 1e-13).all() and (warm < 2e-11).all()
+    assert (warm / cold > 2.0).all() and (warm / cold < 12.0).all()
+    assert warm[1] == pytest.approx(warm[0], rel=0.01)
