@@ -103,6 +103,6 @@ def _part(look: Look, own: slice) -> Look:
 
 
 def _share(nominal: MappedDesign, readout: Readout, synapses: Array) -> Array:
-    """By how much each synapse's bias is off the nominal one's for the same weight, (outputs, N)."""
+    """By how much each synapse's bias is off the nominal one's for the same weight, (outputs, N); 1 unmeasured."""
     usual, found = nominal.cells.synapse.bias_for(np.abs(readout.weights) * nominal.readout_unit), np.abs(synapses)
     return np.where((usual > 0.0) & (found > 0.0), found / np.where(usual > 0.0, usual, 1.0), 1.0)

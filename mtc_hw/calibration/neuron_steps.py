@@ -15,7 +15,6 @@ from mtc_hw.calibration.plan import CheckStep, CurvesStep, Plan, SearchStep
 from mtc_hw.calibration.purpose import Purpose
 from mtc_hw.calibration.result import TRIMS, Look
 from mtc_hw.calibration.search_steps import confirm, seek
-from mtc_hw.calibration.setting import Setting
 from mtc_hw.calibration.surface import completed
 from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import MappedDesign
@@ -32,7 +31,7 @@ class Neurons:
         self.spent = np.zeros(codes.count)
         self._free = np.zeros(codes.count)  # measurements that are left for searches
         self.history: list[Look] = []
-        self.synapses = Setting.of(codes).synapses  # A, before they are rounded to codes
+        self.synapses = np.full(codes.readout_code.shape, np.nan)  # A, unrounded; NaN unmeasured
         self._seen: tuple[Table, MappedDesign] | None = None
 
     def run(self) -> None:

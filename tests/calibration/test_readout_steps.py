@@ -10,7 +10,7 @@ from faulty_instrument import Faulty
 from mtc_hw.calibration.calibrate import LOST, calibrate
 from mtc_hw.calibration.ngspice_instrument import NgspiceInstrument
 from mtc_hw.calibration.observables import PREDICTIONS, Driven, Request
-from mtc_hw.calibration.plan import ReadoutStep, RefitStep, load_plan
+from mtc_hw.calibration.plan import Plan, ReadoutStep, RefitStep, load_plan
 from mtc_hw.calibration.purpose import Lesson, Purpose
 from mtc_hw.calibration.readout_steps import GAIN, ZERO, calibrate_readout, refitted, trim_readout
 from mtc_hw.course import POINTS, Course
@@ -203,3 +203,18 @@ def test_a_neuron_that_is_lost_in_the_refit_s_run_is_no_success(taught, wave):
     found = calibrate(design, purpose, Faulty(instrument, lost=[2]), plan)
     assert found.success.tolist() == [True, True, False, True] and not found.succeeded
     assert found.reason[2] == LOST and not found.readout_reason
+
+
+def test_without_curves_each_synapse_counts_as_nominal(mapped, network, runner, wave):
+    """The rounding of the weights' own codes, much of a small one, says nothing of a synapse."""
+    spec = dataclasses.replace(network, synapse=RectifiedTanh(0.1))
+    design = mapped(spec, bits=4)
+    instrument = instrument_of(design, runner)
+    features = instrument.measure(design, Request(driven=Driven(wave))).driven.features
+    lesson = Lesson(wave, predict(features, spec.readout))
+    steps = (ReadoutStep(method="readout"), STEP)
+    purpose = Purpose(spec, instrument.course, lesson=lesson)
+    found = calibrate(design, purpose, instrument, Plan(name="readout", steps=steps))
+    expected = calibrate_readout(design, purpose, steps, instrument, np.ones_like(design.readout_code))
+    assert np.array_equal(found.readout.code, expected.codes.readout_code)
+    assert found.readout.lsb == expected.codes.readout_dac.lsb
