@@ -72,8 +72,8 @@ def summary(found: Swept, out: Path) -> str:
     """The choice, and how many points there are."""
     points, best = len(found.points), sum(found.on_front)
     unmapped = [each for each in found.points if not each.mapped]
-    lines = [found.choice.reason]
-    lines.append(f"{points} points, {best} on the front, {len(unmapped)} that cannot be mapped; {out / PICTURE}")
+    counted = f"{points} point{'s' if points > 1 else ''}, {best} on the front"
+    lines = [found.choice.reason, f"{counted}, {len(unmapped)} that cannot be mapped; {out / PICTURE}"]
     lines += [f"  {_short(each, found)}" for each in unmapped]
     return "\n".join(lines)
 
