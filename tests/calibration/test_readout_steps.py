@@ -14,6 +14,7 @@ from mtc_hw.calibration.plan import Plan, ReadoutStep, RefitStep, load_plan
 from mtc_hw.calibration.purpose import Lesson, Purpose
 from mtc_hw.calibration.readout_steps import GAIN, ZERO, calibrate_readout, refitted, trim_readout
 from mtc_hw.course import POINTS, Course
+from mtc_hw.errors import DataError
 from mtc_hw.hardware.design import as_spec
 from mtc_hw.hardware.mismatch import perturb
 from mtc_hw.metrics import r2
@@ -176,6 +177,23 @@ def test_a_gain_and_a_zero_that_only_a_run_shows_are_turned_away_and_looked_at_a
     gain, zero = line_in_use(Shifted(chip, 1.1, [0.3]), unseen.codes, targets, wave)
     assert unseen.runs == 1
     assert gain.min() > 1.05 and np.abs(zero).min() > 0.2
+
+
+def test_outputs_of_unlike_gains_are_both_turned(taught, wave):
+    """The low-passes share one gain; the rest goes into each output's weights."""
+    instrument = Shifted(taught[2], np.array([1.07, 0.93]), [0.0])
+    found = set_on(taught, wave, instrument)
+    assert found.runs == 3
+    gain, _ = line_in_use(instrument, found.codes, taught[4], wave)
+    assert gain == pytest.approx([1.0, 1.0], abs=GAIN)
+
+
+def test_a_refit_s_run_and_looks_count_among_a_plan_s_measurements(taught, wave):
+    spec, design, instrument, _, targets = taught
+    purpose = Purpose(spec, instrument.course, lesson=Lesson(wave, targets))
+    plan = load_plan("dc").model_copy(update={"measurements": 50})
+    with pytest.raises(DataError, match=r"^plan dc takes 51 measurements of neuron 1 and allows 50; "):
+        calibrate(design, purpose, instrument, plan)
 
 
 def test_a_readout_that_is_on_target_is_looked_at_once(taught, wave, runner):
